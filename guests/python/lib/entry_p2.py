@@ -1,0 +1,14 @@
+"""What componentize-py imports to make the image of a component for WASI 0.2."""
+
+import os
+import sys
+
+sys.dont_write_bytecode = True
+
+from guesthouse import image  # noqa: E402
+
+image.begin(os.path.dirname(__file__))
+
+from guesthouse.http_p2 import IncomingHandler  # noqa: E402, F401
+
+image.finish()

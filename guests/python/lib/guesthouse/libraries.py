@@ -1,0 +1,168 @@
+"""Imports libraries into the image, so that an instance finds them ready.
+
+Which ones: those that the project's sources name, in imports or in texts (settings name middleware, apps and backends
+that way), and what these name in turn by the same rule where a library is known to work by names. Modules that want
+settings first cannot be imported yet; they stay captured and are loaded by the instance.
+"""
+
+import importlib
+import sys
+
+from guesthouse import archive, project
+
+#: For each library, modules that it loads late on its own, as far as they can be imported without settings. A name with
+#: `.*` stands for all modules in a package, at any depth.
+LATE = {
+    "django": (
+        "django.apps.*", "django.conf.global_settings", "django.conf.urls.*", "django.conf.locale",
+        "django.conf.locale.en.formats", "django.contrib.auth.*", "django.contrib.contenttypes.*",
+        "django.contrib.messages.*", "django.contrib.sessions.*", "django.contrib.staticfiles.*", "django.core.*",
+        "django.db.*", "django.dispatch.*", "django.forms.*", "django.http.*", "django.middleware.*", "django.shortcuts",
+        "django.tasks.*", "django.template.*", "django.templatetags.*", "django.urls.*", "django.utils.*",
+        "django.views.*", "django.core.handlers.wsgi", "django.core.wsgi", "django.test.signals",
+    ),
+    "flask": ("flask.*",),
+    "werkzeug": ("werkzeug.*",),
+    "jinja2": ("jinja2.*",),
+}
+
+#: Standard library modules that such libraries load within functions.
+STDLIB = ("encodings.idna", "encodings.latin_1", "encodings.ascii", "encodings.utf_8_sig", "zoneinfo", "email.parser",
+          "email.message", "html.parser", "http.cookies", "http.client", "urllib.parse", "urllib.request", "json",
+          "importlib.resources", "importlib.readers", "importlib.metadata", "tempfile", "uuid", "secrets", "decimal",
+          "fractions", "statistics", "sqlite3", "logging.config", "logging.handlers", "xml.sax.saxutils", "gettext",
+          "locale", "calendar", "csv", "difflib", "mimetypes", "glob", "shutil", "textwrap", "pprint", "traceback",
+          "linecache", "concurrent.futures", "asyncio", "unicodedata", "stringprep")
+
+#: Parts that are of no use in a guest, or that try what it cannot do.
+NEVER = (
+    "django.contrib.gis", "django.core.management.commands", "django.db.backends.mysql", "django.db.backends.oracle",
+    "django.db.backends.postgresql", "django.core.servers", "django.test.", "django.utils.autoreload",
+    "django.core.cache.backends.memcached", "django.core.cache.backends.redis", "django.template.backends.jinja2",
+    "django.forms.jinja2", "flask.__main__", "django.__main__", "werkzeug.debug", "werkzeug.serving", "werkzeug._reloader",
+    "werkzeug.test", "flask.testing", "antigravity", "this",
+)
+
+
+def load(config, modules, report):
+    """Imports the libraries, and reports imports of the project that can never succeed."""
+    failures = {}
+    for name in STDLIB:
+        _try(name, failures)
+    for name in sorted(_named(modules)):
+        _try(name, failures)
+    for library, names in LATE.items():
+        if library in sys.modules:
+            for name in names:
+                for found in _expand(name):
+                    _try(found, failures)
+    for name in config["include"]:
+        if not (project.find(name) or "").startswith(archive.APP):
+            _try(name, failures)
+    _report_failures(config, modules, failures, report)
+    report.imported = sorted(sys.modules)
+
+
+def _named(modules):
+    """Modules outside the project that its sources name, parents before children."""
+    names = set()
+    for module in modules.values():
+        for name in [imported for imported, _, _ in module.imports] + list(module.strings):
+            parts = (name or "").split(".")
+            for count in range(1, len(parts) + 1):
+                path = project.find(".".join(parts[:count]))
+                if path is None:
+                    # `package.Class`, or a namespace package: the next part decides.
+                    continue
+                if path.startswith(archive.APP + "/"):
+                    break
+                names.add(".".join(parts[:count]))
+        # Modules that Python has built in have no file.
+        names.update(name for name, _, _ in module.imports if name in sys.builtin_module_names)
+    # An installed app of Django names a package whose parts Django itself will want.
+    for name in list(names):
+        for part in ("apps", "checks", "signals", "middleware", "context_processors", "templatetags.*"):
+            names.update(_expand(f"{name}.{part}"))
+    return names
+
+
+def _expand(pattern):
+    package = pattern.removesuffix(".*")
+    path = project.find(package)
+    if path is None:
+        return
+    yield package
+    if not pattern.endswith(".*"):
+        return
+    directory = path.removesuffix("/__init__.py")
+    for file in archive.files:
+        if file.startswith(directory + "/") and file.endswith(".py") and not file.endswith("/__init__.py"):
+            rest = file[len(directory) + 1:-3]
+            if rest.isidentifier() or all(part.isidentifier() for part in rest.split("/")):
+                yield f"{package}.{rest.replace('/', '.')}"
+
+
+def _try(name, failures):
+    if name in sys.modules or name in failures or name.startswith(NEVER):
+        return
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        # Most want settings first; those are loaded by the instance.
+        failures[name] = error
+
+
+def _report_failures(config, modules, failures, report):
+    reachable = _reachable(config["wsgi"].partition(":")[0], modules)
+    told = set()
+    for module in modules.values():
+        for name, line, certain in module.imports:
+            problem = _problem(name, certain, failures, config["native"])
+            if problem is None or (problem, module.path) in told:
+                continue
+            told.add((problem, module.path))
+            if certain and module.name in reachable:
+                report.error(problem, path=module.path, line=line)
+            elif certain is not None:
+                report.warn(problem, path=module.path, line=line)
+
+
+def _reachable(name, modules):
+    """The project's modules that loading the WSGI module surely loads."""
+    seen, pending = set(), [name]
+    while pending:
+        name = pending.pop()
+        parent = name.rpartition(".")[0]
+        if name in seen or name not in modules:
+            if parent and parent not in seen:
+                pending.append(parent)
+            continue
+        seen.add(name)
+        pending.extend([parent] if parent else [])
+        pending.extend(imported for imported, _, certain in modules[name].imports if imported and certain is not False)
+    return seen
+
+
+def _problem(name, certain, failures, native):
+    """Why an import can never succeed; nothing where it does, or may once settings are there."""
+    if certain is None or not name:
+        return None
+    top = name.partition(".")[0]
+    error = failures.get(name) or failures.get(top)
+    if error is None:
+        known = name in sys.modules or project.find(name) or top in sys.modules or top in sys.builtin_module_names
+        namespace = any(f"{root}/{top}" in archive.directories for root in (archive.APP, archive.SITE))
+        if known or namespace:
+            return None
+        if top in native or name in native:
+            return f"`{top}` is native code ({native.get(name) or native[top]}), which cannot run in WebAssembly"
+        return f"there is no module `{top}`: it is neither in the project nor among its requirements"
+    if not isinstance(error, ImportError) or not error.name:
+        return None
+    if error.name in native:
+        return f"`{top}` needs native code ({native[error.name]}), which cannot run in WebAssembly"
+    if top in sys.stdlib_module_names or error.name in sys.stdlib_module_names:
+        return f"`{name}` needs `{error.name}`, which Python in WebAssembly lacks"
+    if project.find(error.name) is None and isinstance(error, ModuleNotFoundError):
+        return f"`{name}` needs the module `{error.name}`, which is not among the requirements"
+    return None

@@ -1,0 +1,5 @@
+//! Returns without an answer.
+
+use test_guests::guest;
+
+guest!(|_request, _, _out| {});

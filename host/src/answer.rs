@@ -1,0 +1,99 @@
+//! The answers that the host makes itself: every status, its page, and what the client may know of the reason.
+//!
+//! The client learns what it can act on; what went wrong inside a guest is for the operator and stands in the log.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use crate::instance::Failure;
+
+/// Seconds after which a client that was turned away for want of room may try again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Why the host answers in place of an app.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0}")]
+    BadRequest(&'static str),
+    #[error("no app is routed at {host}")]
+    UnknownHost { host: String, path: String },
+    #[error("method CONNECT is not for an origin server")]
+    Connect,
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl Refusal {
+    /// The status for each reason (RFC 9110, section 15; 408 and 413 for what the client did).
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::UnknownHost { .. } => StatusCode::NOT_FOUND,
+            Self::Connect => StatusCode::NOT_IMPLEMENTED,
+            Self::Failure(failure) => match failure {
+                Failure::Trapped(_)
+                | Failure::Instantiation(_)
+                | Failure::NoAnswer
+                | Failure::ErrorCode(_)
+                | Failure::Collateral(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                Failure::BadAnswer(_) => StatusCode::BAD_GATEWAY,
+                Failure::Cpu(_) | Failure::Timeout(_) | Failure::StreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
+                Failure::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                Failure::ClientStalled | Failure::ClientGone => StatusCode::REQUEST_TIMEOUT,
+                Failure::QueueFull(_) | Failure::QueueTimeout(_) => StatusCode::SERVICE_UNAVAILABLE,
+            },
+        }
+    }
+
+    /// Whether the connection is of no further use: what is left of the request was not read.
+    fn closes(&self) -> bool {
+        matches!(
+            self,
+            Self::BadRequest(_) | Self::Connect | Self::Failure(Failure::BodyTooLarge(_) | Failure::ClientStalled)
+        )
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::BadRequest(reason) => (*reason).to_owned(),
+            Self::UnknownHost { host, path } => format!(
+                "No app of this house answers at {host}{path}.\n\nTo add one, give an app in the manifest this route:\n\n    \
+                 routes = [\"{host}\"]\n\n`guesthouse explain http://{host}{path}` tells what was considered; `*` is the \
+                 route that catches all."
+            ),
+            Self::Connect => "This is not a proxy.".into(),
+            Self::Failure(failure) => match failure {
+                Failure::Cpu(_) | Failure::Timeout(_) | Failure::StreamTimeout(_) => {
+                    "The app did not answer in time.".into()
+                }
+                Failure::BadAnswer(_) => "The app gave an answer that is not valid HTTP.".into(),
+                Failure::BodyTooLarge(limit) => format!("The request's body is larger than {limit} bytes."),
+                Failure::ClientStalled | Failure::ClientGone => "The request's body did not come in time.".into(),
+                Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
+                    "The app is busy. Try again in a moment.".into()
+                }
+                _ => "The app failed to answer. The reason is in the host's log.".into(),
+            },
+        }
+    }
+
+    /// The whole answer, as plain text.
+    pub fn response(&self) -> Response<Bytes> {
+        let status = self.status();
+        let reason = status.canonical_reason().unwrap_or_default();
+        let text = format!("{} {reason}\n\n{}\n", status.as_u16(), self.message());
+        let mut response = Response::new(Bytes::from(text));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if self.closes() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

@@ -1,0 +1,76 @@
+//! Host side of `wit/`: settings, by Guesthouse's own interface and by the standard `wasi:config/store`.
+//!
+//! Both are answered from the one immutable object of the instance's generation; nothing is copied until a value is
+//! asked for. `wasmtime-wasi-config` is not used: it wants all settings as a map of strings beforehand. WASI itself
+//! comes from `wasmtime-wasi` and `wasmtime-wasi-http`.
+
+use wasmtime::component::{HasData, Linker};
+
+use crate::{
+    instance::Guest,
+    settings::{Settings, ValueRef},
+};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "guesthouse:settings/imports",
+        imports: { default: trappable },
+    });
+}
+
+use generated::{guesthouse::settings::settings as typed, wasi::config::store as flat};
+
+/// What an instance sees of its settings.
+pub struct View<'a> {
+    pub settings: &'a Settings,
+    pub generation: u64,
+}
+
+struct HasView;
+
+impl HasData for HasView {
+    type Data<'a> = View<'a>;
+}
+
+impl typed::Host for View<'_> {
+    fn get(&mut self, path: String) -> wasmtime::Result<Option<typed::Value>> {
+        Ok(self.settings.get(&path).map(describe))
+    }
+
+    fn get_json(&mut self, path: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.settings.get_json(&path))
+    }
+
+    fn generation(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.generation)
+    }
+}
+
+impl flat::Host for View<'_> {
+    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, flat::Error>> {
+        Ok(Ok(self.settings.get_text(&key)))
+    }
+
+    fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, flat::Error>> {
+        Ok(Ok(self.settings.to_flat()))
+    }
+}
+
+/// Scalars as they are, lists and tables by their extent.
+fn describe(value: ValueRef<'_>) -> typed::Value {
+    match value {
+        ValueRef::Boolean(value) => typed::Value::Boolean(value),
+        ValueRef::Integer(value) => typed::Value::Integer(value),
+        ValueRef::Float(value) => typed::Value::Float(value),
+        ValueRef::Text(value) => typed::Value::Text(value.to_owned()),
+        ValueRef::List(items) => typed::Value::List(u32::try_from(items.len()).unwrap_or(u32::MAX)),
+        ValueRef::Table(table) => typed::Value::Table(table.keys().cloned().collect()),
+    }
+}
+
+/// Adds both interfaces to the linker.
+pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    typed::add_to_linker::<Guest, HasView>(linker, Guest::settings)?;
+    flat::add_to_linker::<Guest, HasView>(linker, Guest::settings)
+}

@@ -1,0 +1,248 @@
+//! The command line: what each command does is here, in one exhaustive match; how, is elsewhere.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::{
+    build, demo,
+    engine::{Engine, compile},
+    house::House,
+    log,
+    plan::{self, ListenAddr, Plan},
+    server::Server,
+};
+
+/// A WebAssembly component host: one process, many guest web apps.
+#[derive(Parser)]
+#[command(name = "guesthouse", version, max_term_width = 110, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the house that a manifest describes
+    ///
+    /// Prints `listening on http://127.0.0.1:8000` for each listener on standard error once it accepts. Log lines go to
+    /// standard output; GUESTHOUSE_LOG=debug shows more of them, GUESTHOUSE_LOG=info,access=off leaves out the access
+    /// log. SIGTERM and SIGINT end it when the requests in flight are done; a second signal ends it at once.
+    Serve {
+        #[command(flatten)]
+        manifest: ManifestArg,
+        #[command(flatten)]
+        listen: ListenArg,
+    },
+    /// Read, resolve and compile a manifest, and print every problem with its place
+    Check {
+        #[command(flatten)]
+        manifest: ManifestArg,
+    },
+    /// Tell which app answers at a URL, by which route, and what was less specific
+    Explain {
+        #[command(flatten)]
+        manifest: ManifestArg,
+        /// For example `http://shop.example.com/cart`
+        url: String,
+    },
+    /// Build the guests whose manifest entry names a source, with the ordinary tool of their language
+    Build {
+        #[command(flatten)]
+        manifest: ManifestArg,
+        /// Only these apps
+        #[arg(value_name = "APP")]
+        apps: Vec<String>,
+    },
+    /// Build and serve the sample house: two Django versions, Flask and Rust in one process
+    Demo {
+        #[command(flatten)]
+        listen: ListenArg,
+    },
+    /// Print the manifest's JSON Schema, for editors
+    Schema,
+    /// Compile one component (started by the host itself)
+    #[command(name = compile::CHILD_COMMAND, hide = true)]
+    CompileComponent { component: PathBuf, compiled: PathBuf },
+}
+
+#[derive(clap::Args)]
+struct ManifestArg {
+    /// The manifest
+    #[arg(short, long, value_name = "FILE", default_value = "guesthouse.toml")]
+    manifest: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct ListenArg {
+    /// Listen here and nowhere else: `127.0.0.1:8000` (port 0 takes any free one) or `unix:/path`; may be repeated
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    listen: Vec<ListenAddr>,
+}
+
+fn parse_listen(text: &str) -> Result<ListenAddr, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+/// A failure that has been reported in full already.
+#[derive(Debug, thiserror::Error)]
+#[error("failed")]
+struct Reported;
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if error.downcast_ref::<Reported>().is_none() {
+                let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Serve { manifest, listen } => serve(&load(&manifest.manifest)?, listen.listen, None),
+        Command::Check { manifest } => check(&load(&manifest.manifest)?),
+        Command::Explain { manifest, url } => {
+            let plan = load(&manifest.manifest)?;
+            let explanation = plan::explain(&plan, &url)?;
+            print(&explanation.text)?;
+            explanation.app.map(|_| ()).ok_or_else(|| Reported.into())
+        }
+        Command::Build { manifest, apps } => {
+            let plan = load(&manifest.manifest)?;
+            build_apps(&plan, (!apps.is_empty()).then_some(&apps[..]))
+        }
+        Command::Demo { listen } => demo(listen.listen),
+        Command::Schema => print(&crate::manifest::schema()),
+        Command::CompileComponent { component, compiled } => compile::run_child(&component, &compiled),
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// Whether standard error is a terminal that wants colours (<https://no-color.org>).
+fn coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Reads the manifest and prints all that is wrong with it.
+fn load(path: &Path) -> Result<Plan> {
+    let (plan, report) = match Plan::load(path, &env) {
+        Ok((plan, report)) => (Some(plan), report),
+        Err(report) => (None, report),
+    };
+    if !report.is_empty() {
+        let _ = writeln!(std::io::stderr(), "{}", report.render(coloured()));
+    }
+    plan.ok_or_else(|| Reported.into())
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+}
+
+fn check(plan: &Plan) -> Result<()> {
+    let _logging = log::start(plan.server.log);
+    let engine = Arc::new(Engine::new()?);
+    let house = runtime()?.block_on(House::build(plan.clone(), &engine))?;
+    print(&format!("{}: {} app(s), no problems\n\n{}", plan.manifest.display(), house.generations.len(), plan.describe()))
+}
+
+fn build_apps(plan: &Plan, apps: Option<&[String]>) -> Result<()> {
+    let progress = build::Progress::stderr();
+    runtime()?.block_on(build::build(plan, apps, &plan.cache_dir, &progress))?;
+    Ok(())
+}
+
+fn demo(listen: Vec<ListenAddr>) -> Result<()> {
+    let cache_dir = plan::default_cache_dir(&env).context("no place for caches: set GUESTHOUSE_CACHE_DIR or HOME")?;
+    let manifest = demo::prepare(&cache_dir)?;
+    let plan = load(&manifest)?;
+    build_apps(&plan, None)?;
+    serve(&plan, listen, Some(demo::banner))
+}
+
+/// Serves until a signal, then drains. `banner` makes what is printed beside each listener's URL.
+fn serve(plan: &Plan, listen: Vec<ListenAddr>, banner: Option<fn(&str) -> String>) -> Result<()> {
+    let mut plan = plan.clone();
+    if !listen.is_empty() {
+        plan.listeners = listen;
+    }
+    let _logging = log::start(plan.server.log);
+    let engine = Arc::new(Engine::new()?);
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        // The signal handlers are there before anything else, so that a signal while compiling is not lost.
+        let mut signals = Signals::new()?;
+        let house = tokio::select! {
+            house = House::build(plan, &engine) => Arc::new(house?),
+            _ = signals.next() => return anyhow::Ok(()),
+        };
+        let server = Server::bind(&house.plan.listeners).await?;
+        let mut err = std::io::stderr();
+        for url in server.urls() {
+            writeln!(err, "listening on {url}")?;
+            if let Some(banner) = banner {
+                writeln!(err, "{}", banner(&url))?;
+            }
+        }
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let running = tokio::spawn(server.run(house, async {
+            let _ = stopped.await;
+        }));
+        let name = signals.next().await;
+        writeln!(err, "{name}: finishing requests in flight (again to stop at once)")?;
+        let _ = stop.send(());
+        tokio::select! {
+            drained = running => match drained?.cut {
+                0 => writeln!(err, "all requests done")?,
+                cut => writeln!(err, "{cut} request(s) cut: not done within drain-ms")?,
+            },
+            name = signals.next() => writeln!(err, "{name}: stopped at once, requests in flight were cut")?,
+        }
+        anyhow::Ok(())
+    })?;
+    // Guests that still compute are left where they are.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! One line for each request, when its answer has ended, and one for each failure.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use http::{Method, StatusCode};
+
+use crate::instance::{BodyError, Failure};
+
+/// What the access log says of one request. Logs itself when dropped.
+pub(super) struct Access {
+    pub(super) begun: Instant,
+    pub(super) request: u64,
+    pub(super) client: Option<IpAddr>,
+    pub(super) method: Method,
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) app: Option<(Arc<str>, u64)>,
+    pub(super) status: StatusCode,
+    bytes: u64,
+    cut: bool,
+    failed: bool,
+}
+
+impl Access {
+    pub(super) fn new(request: u64, method: Method) -> Self {
+        Self {
+            begun: Instant::now(),
+            request,
+            client: None,
+            method,
+            host: String::new(),
+            path: String::new(),
+            app: None,
+            // As nginx writes for a client that left before there was an answer.
+            status: StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT),
+            bytes: 0,
+            cut: false,
+            failed: false,
+        }
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// The answer was not delivered to its end.
+    pub(super) fn cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// The request got no answer from its app; says why, once.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        if std::mem::replace(&mut self.failed, true) {
+            return;
+        }
+        let (app, generation) = self.app();
+        let request = self.request;
+        match failure {
+            // The client's own doing, which the access log shows well enough.
+            Failure::ClientGone | Failure::ClientStalled | Failure::BodyTooLarge(_) => {
+                tracing::debug!(app, generation, request, cause = %failure, "{failure}");
+            }
+            Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
+                tracing::warn!(app, generation, request, cause = %failure, "{failure}");
+            }
+            _ => tracing::error!(app, generation, request, cause = %failure, "{failure}"),
+        }
+    }
+
+    /// The answer broke off; says why where nobody has yet.
+    pub(super) fn broken(&mut self, error: &BodyError) {
+        self.cut = true;
+        if matches!(error, BodyError::Failed) || std::mem::replace(&mut self.failed, true) {
+            return;
+        }
+        let (app, generation) = self.app();
+        tracing::error!(app, generation, request = self.request, cause = %error, "{error}");
+    }
+
+    fn app(&self) -> (&str, u64) {
+        self.app.as_ref().map_or(("", 0), |(app, generation)| (app, *generation))
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        let (app, generation) = self.app();
+        let client = self.client.map(tracing::field::display);
+        let milliseconds = self.begun.elapsed().as_secs_f64() * 1e3;
+        tracing::info!(
+            target: "access",
+            app,
+            generation,
+            request = self.request,
+            client,
+            method = self.method.as_str(),
+            host = self.host,
+            path = self.path,
+            status = self.status.as_u16(),
+            bytes = self.bytes,
+            // Microseconds are enough.
+            ms = (milliseconds * 1e3).round() / 1e3,
+            cut = self.cut.then_some(true),
+            "access"
+        );
+    }
+}

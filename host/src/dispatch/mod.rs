@@ -1,0 +1,145 @@
+//! Dispatch: one request from its head to its answer, through one house.
+//!
+//! Finds the app by the route, admits, calls and answers. It knows nothing of sockets (see `server`) and nothing of how
+//! instances live (see `instance`). All it needs of a house is in the house that it is given.
+
+mod body;
+mod log;
+mod request;
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+use wasmtime_wasi_http::Error as HttpError;
+
+pub use self::body::Outgoing;
+use self::{body::Watch, log::Access, request::Addressed};
+use crate::{
+    answer::Refusal,
+    forwarded::Peer,
+    generation::Generation,
+    house::House,
+    instance::{Body, BodyError, Failure, Occupied, exchange},
+};
+
+/// Serves one request. Never fails: what goes wrong is an answer.
+pub async fn dispatch<B>(house: Arc<House>, peer: Peer, request: Request<B>) -> Response<Outgoing>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
+{
+    let mut access = Access::new(house.next_request(), request.method().clone());
+    match answer(&house, peer, request, &mut access).await {
+        Ok((head, body)) => {
+            access.status = head.status;
+            if access.method == Method::HEAD {
+                // The guest may write a body all the same, and is not to find its stream broken.
+                tokio::spawn(BodyExt::collect(Discard(body)));
+                return Response::from_parts(head, Outgoing::host(Bytes::new(), access));
+            }
+            Response::from_parts(head, Outgoing::guest(body, access))
+        }
+        Err(refusal) => {
+            if let Refusal::Failure(failure) = &refusal {
+                access.failed(failure);
+            }
+            access.status = refusal.status();
+            let (mut head, text) = refusal.response().into_parts();
+            head.headers.insert(header::CONTENT_LENGTH, text.len().into());
+            Response::from_parts(head, Outgoing::host(text, access))
+        }
+    }
+}
+
+type Answer = (http::response::Parts, Body);
+
+async fn answer<B>(house: &House, peer: Peer, request: Request<B>, access: &mut Access) -> Result<Answer, Refusal>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
+{
+    access.path = request.uri().path().to_owned();
+    let addressed = Addressed::new(request, peer, &house.plan.server)?;
+    access.client = addressed.origin.client;
+    access.host.clone_from(&addressed.authority);
+    let host = addressed.host()?;
+    let path = addressed.path();
+    let port = if addressed.origin.scheme == http::uri::Scheme::HTTPS { 443 } else { 80 };
+    let target = house.plan.routes.lookup(&host, port, &path);
+    let found = target.and_then(|target| Some((house.generations.get(target.app)?, target.route)));
+    let Some((generation, route)) = found else {
+        return Err(Refusal::UnknownHost { host: addressed.authority.clone(), path: path.as_str().to_owned() });
+    };
+    access.app = Some((generation.app.name.clone(), generation.number));
+    let limits = &generation.app.limits;
+    if addressed.content_length()?.is_some_and(|length| length > limits.body_bytes) {
+        return Err(Failure::BodyTooLarge(limits.body_bytes).into());
+    }
+    let permit = generation.admit().await?;
+    let occupied = Occupied { _permit: permit, _token: house.busy.token() };
+    serve(house, generation, route, addressed, occupied, access).await
+}
+
+async fn serve<B>(
+    house: &House,
+    generation: &Arc<Generation>,
+    route: usize,
+    addressed: Addressed<B>,
+    occupied: Occupied,
+    access: &mut Access,
+) -> Result<Answer, Refusal>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
+{
+    let (Some(pool), Some(rules)) = (generation.pool(route), generation.app.routes.get(route)) else {
+        return Err(Failure::Instantiation("the route has no instances".into()).into());
+    };
+    let limits = &generation.app.limits;
+    let begun = Instant::now();
+    let watch = Arc::new(Watch::default());
+    let request = addressed.for_guest(rules, access.request).map(|body| {
+        let stall_max = house.plan.server.stall_timeout;
+        body::Incoming::new(body, limits.body_bytes, stall_max, watch.clone()).boxed_unsync()
+    });
+    let (job, mut exchange) = exchange(request, access.request, occupied);
+    pool.submit(job);
+    let response = tokio::select! {
+        biased;
+        head = tokio::time::timeout_at(begun + limits.request, exchange.head()) => match head {
+            Ok(head) => head?,
+            Err(_) => return Err(Failure::Timeout(limits.request).into()),
+        },
+        failure = watch.failed() => return Err(failure.into()),
+    };
+    let (head, body) = response.into_parts();
+    let length = check_head(&head).map_err(Failure::BadAnswer)?;
+    let body = exchange.body(body, length, begun + limits.stream);
+    Ok((head, body))
+}
+
+/// Checks what the guest answered as far as it concerns the connection, and returns the announced length of the body.
+fn check_head(head: &http::response::Parts) -> Result<Option<u64>, String> {
+    if head.status.is_informational() {
+        return Err(format!("status {} is none of a final answer", head.status.as_u16()));
+    }
+    request::content_length(&head.headers).map_err(str::to_owned)
+}
+
+/// A body whose data nobody wants.
+struct Discard(Body);
+
+impl http_body::Body for Discard {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let empty = |frame: Result<Frame<Bytes>, BodyError>| frame.map(|_| Frame::data(Bytes::new()));
+        Pin::new(&mut self.0).poll_frame(cx).map(|frame| frame.map(empty))
+    }
+}

@@ -1,0 +1,211 @@
+//! The cache of compiled code: content-addressed files that only this user can write, each vouched for by a key.
+//!
+//! A compiled component is native code, so loading a wrong one is running a stranger's program. An entry is named by
+//! the digest of the component, of the engine's configuration and of wasmtime's version; beside it stands a keyed
+//! digest (HMAC-SHA-256) of its bytes, with a random key that this cache made for itself and that never leaves its
+//! folder. A file that was damaged, or that another made, does not match and is compiled anew.
+
+use std::{
+    fs,
+    hash::{Hash, Hasher},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+const KEY_BYTES: usize = 32;
+
+/// Lower-case hexadecimal SHA-256 of a component file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ComponentDigest(String);
+
+impl ComponentDigest {
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let mut digest = Sha256::new();
+        let mut file = fs::File::open(path).with_context(|| format!("reading {}", path.display()))?;
+        io::copy(&mut file, &mut HashWriter(&mut digest)).with_context(|| format!("reading {}", path.display()))?;
+        Ok(Self(hex::encode(digest.finalize())))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A compiled file that was checked against its keyed digest.
+#[derive(Debug)]
+pub struct Entry {
+    path: PathBuf,
+}
+
+impl Entry {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The folder of compiled code.
+pub struct Cache {
+    dir: PathBuf,
+    key: [u8; KEY_BYTES],
+    engine: String,
+}
+
+/// What a look-up found.
+pub enum Lookup {
+    Found(Entry),
+    Absent,
+    /// There was a file, but not one that this cache vouches for. The reason is for the log.
+    Rejected(&'static str),
+}
+
+impl Cache {
+    /// Opens (or makes, 0700) the folder `compiled` in `root`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or belongs to another user or can be written by others.
+    pub fn open(root: &Path, engine: &wasmtime::Engine) -> Result<Self> {
+        let dir = root.join("compiled");
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .with_context(|| format!("making the compile cache {}", dir.display()))?;
+        let meta = fs::symlink_metadata(&dir)?;
+        if !meta.is_dir() || meta.uid() != current_uid() {
+            bail!(
+                "the compile cache {} must be a folder of this user: remove it, or name another one with \
+                 GUESTHOUSE_CACHE_DIR or `[host] cache-dir`",
+                dir.display()
+            );
+        }
+        if meta.mode() & 0o077 != 0 {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))
+                .with_context(|| format!("making the compile cache {} private (0700)", dir.display()))?;
+        }
+        let key = key(&dir)?;
+        let mut hasher = EngineHasher(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(Self { dir, key, engine: hex::encode(hasher.0.finalize()) })
+    }
+
+    /// Where the compiled form of `component` stands, if it does.
+    pub fn path(&self, component: &ComponentDigest) -> PathBuf {
+        let mut name = Sha256::new();
+        name.update(component.as_str());
+        name.update(&self.engine);
+        self.dir.join(format!("{}.cwasm", hex::encode(name.finalize())))
+    }
+
+    /// Looks an entry up and checks it.
+    pub fn get(&self, component: &ComponentDigest) -> Lookup {
+        let path = self.path(component);
+        let Ok(mut file) = fs::File::open(&path) else { return Lookup::Absent };
+        let Ok(expected) = fs::read(path.with_extension("mac")) else { return Lookup::Rejected("it has no digest") };
+        match file.metadata() {
+            Ok(meta) if meta.uid() == current_uid() && meta.mode() & 0o022 == 0 => {}
+            _ => return Lookup::Rejected("others may have written it"),
+        }
+        let Ok(mac) = self.mac(&mut file) else { return Lookup::Rejected("it cannot be read") };
+        match mac.verify_slice(&expected) {
+            Ok(()) => Lookup::Found(Entry { path }),
+            Err(_) => Lookup::Rejected("its digest does not match"),
+        }
+    }
+
+    /// Takes a freshly compiled file into the cache: digest first, then the file under its name by an atomic rename.
+    pub fn put(&self, component: &ComponentDigest, compiled: tempfile::NamedTempFile) -> Result<Entry> {
+        let path = self.path(component);
+        let mac = self.mac(&mut fs::File::open(compiled.path())?)?.finalize().into_bytes();
+        let mut beside = self.scratch()?;
+        beside.write_all(&mac)?;
+        beside.as_file().sync_all()?;
+        compiled.as_file().sync_all()?;
+        beside.persist(path.with_extension("mac"))?;
+        compiled.persist(&path)?;
+        Ok(Entry { path })
+    }
+
+    /// A private temporary file in the cache's own folder.
+    pub fn scratch(&self) -> Result<tempfile::NamedTempFile> {
+        tempfile::Builder::new()
+            .prefix(".new-")
+            .tempfile_in(&self.dir)
+            .with_context(|| format!("writing to the compile cache {}", self.dir.display()))
+    }
+
+    fn mac(&self, file: &mut fs::File) -> Result<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).context("the cache's key has a wrong length")?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(mac),
+                n => mac.update(buffer.get(..n).unwrap_or_default()),
+            }
+        }
+    }
+}
+
+/// The cache's own key, made on first use.
+fn key(dir: &Path) -> Result<[u8; KEY_BYTES]> {
+    let path = dir.join("key");
+    for _ in 0..2 {
+        match fs::read(&path) {
+            Ok(bytes) => {
+                return bytes.try_into().ok().with_context(|| {
+                    format!("{} is damaged: remove the folder {}, it is made again", path.display(), dir.display())
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+        let mut key = [0; KEY_BYTES];
+        getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("no random numbers from the system: {error}"))?;
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(&key)?;
+        file.as_file().sync_all()?;
+        // Where another process was faster, its key is the one: the loop reads it.
+        match file.persist_noclobber(&path) {
+            Ok(_) => return Ok(key),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.error).with_context(|| format!("writing {}", path.display())),
+        }
+    }
+    bail!("{} cannot be made", path.display())
+}
+
+
+fn current_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Feeds wasmtime's compatibility hash, which is only offered through [`Hash`], into SHA-256.
+struct EngineHasher(Sha256);
+
+impl Hasher for EngineHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        // Never asked for: the digest is read instead.
+        0
+    }
+}

@@ -1,0 +1,365 @@
+//! The exchange of one request between dispatch and the worker that serves it.
+//!
+//! The worker answers with a response head whose body is streamed, or fails; dispatch may cancel at any time (the
+//! client left, time is up). Each side learns of the other's end, whichever comes first, and a failure is told once.
+//!
+//! A guest that traps in the middle of its body must not look like one that ended it. wasmtime's bodies simply end
+//! when their store is dropped, so a failed store is kept (the [`Corpse`]) until the body has run dry: a body that
+//! ends while its store is still there was finished by the guest, and one that has nothing more to say was broken off.
+
+use std::{
+    any::Any,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::task::AtomicWaker;
+use http_body::Frame;
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use wasmtime_wasi_http::WasiBody;
+
+use super::worker::Control;
+
+/// Why a request was not answered as it should have been.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("guest trapped: {0}")]
+    Trapped(String),
+    #[error("guest could not be started: {0}")]
+    Instantiation(String),
+    #[error("guest ended without an answer")]
+    NoAnswer,
+    #[error("guest answered with the error {0}")]
+    ErrorCode(String),
+    #[error("guest gave an answer that is not valid HTTP: {0}")]
+    BadAnswer(String),
+    #[error("guest computed longer than cpu-ms = {}", .0.as_millis())]
+    Cpu(Duration),
+    #[error("guest did not answer within request-ms = {}", .0.as_millis())]
+    Timeout(Duration),
+    #[error("guest went on longer than stream-ms = {}", .0.as_millis())]
+    StreamTimeout(Duration),
+    #[error("request body is larger than body-mib allows ({0} bytes)")]
+    BodyTooLarge(u64),
+    #[error("client paused longer than body-ms within its request body")]
+    ClientStalled,
+    #[error("client left before its answer was complete")]
+    ClientGone,
+    #[error("{0} requests of this app wait already (`queue`)")]
+    QueueFull(usize),
+    #[error("request waited longer than queue-ms = {} for its turn", .0.as_millis())]
+    QueueTimeout(Duration),
+    #[error("instance was lost to another request's failure: {0}")]
+    Collateral(String),
+}
+
+/// A dead store, kept only so that bodies that flow from it do not end as if they were complete.
+pub(super) type Corpse = Arc<dyn Any + Send + Sync>;
+
+/// What goes to a worker.
+pub struct Job {
+    /// With an absolute URI: scheme, authority, path and query.
+    pub request: http::Request<WasiBody>,
+    /// Number of the request, for the log.
+    pub id: u64,
+    pub(super) reply: Reply,
+}
+
+/// What stays with dispatch: the answer to come, and the means to cancel.
+pub struct Exchange {
+    head: oneshot::Receiver<Result<http::Response<WasiBody>, Failure>>,
+    shared: Arc<Shared>,
+    armed: bool,
+}
+
+/// Places that a request occupies until both sides are done with it.
+pub struct Occupied {
+    pub _permit: OwnedSemaphorePermit,
+    pub _token: TaskTrackerToken,
+}
+
+/// Makes both ends.
+pub fn exchange(request: http::Request<WasiBody>, id: u64, occupied: Occupied) -> (Job, Exchange) {
+    let (sender, head) = oneshot::channel();
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State::default()),
+        body: AtomicWaker::new(),
+        ended: Notify::new(),
+        _occupied: occupied,
+    });
+    let reply = Reply { head: Mutex::new(Some(sender)), shared: shared.clone() };
+    (Job { request, id, reply }, Exchange { head, shared, armed: true })
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Wakes the body when the worker fails.
+    body: AtomicWaker,
+    /// Told when the client's side is done: body delivered, or cancelled.
+    ended: Notify,
+    _occupied: Occupied,
+}
+
+#[derive(Default)]
+struct State {
+    control: Option<Arc<Control>>,
+    /// The client's side wants nothing more.
+    ended: bool,
+    /// The guest will write no more. What it wrote is still to be delivered.
+    last: Option<Last>,
+}
+
+/// How a guest came to write no more.
+enum Last {
+    /// It returned: a body that has no end by now was left unfinished.
+    Returned,
+    /// It failed after its answer's head, which has been logged. Its store is kept until the body has run dry.
+    Failed { _corpse: Corpse },
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client's side is done. `cancelled`: before the guest was.
+    fn end(&self, cancelled: bool) {
+        let (control, _last) = {
+            let mut state = self.state();
+            if std::mem::replace(&mut state.ended, true) {
+                return;
+            }
+            (state.control.clone(), state.last.take())
+        };
+        self.ended.notify_one();
+        match control {
+            Some(control) if cancelled => control.cancel(),
+            Some(control) => control.done(),
+            None => {}
+        }
+    }
+}
+
+/// The worker's end.
+pub(super) struct Reply {
+    head: Mutex<Option<oneshot::Sender<Result<http::Response<WasiBody>, Failure>>>>,
+    shared: Arc<Shared>,
+}
+
+impl Reply {
+    fn sender(&self) -> Option<oneshot::Sender<Result<http::Response<WasiBody>, Failure>>> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Ties the exchange to the instance that serves it. False where it was cancelled before.
+    pub(super) fn attach(&self, control: &Arc<Control>) -> bool {
+        let mut state = self.shared.state();
+        state.control = Some(control.clone());
+        !state.ended
+    }
+
+    /// Gives the head of the answer, or the reason why there is none; only the first answer counts.
+    pub(super) fn answer(&self, answer: Result<http::Response<WasiBody>, Failure>) {
+        if let Some(sender) = self.sender()
+            && sender.send(answer).is_err()
+        {
+            self.shared.end(false);
+        }
+    }
+
+    /// Whether a head was given.
+    pub(super) fn answered(&self) -> bool {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// The guest failed. Before the head this is the answer; after it, the body is broken off.
+    /// Returns the failure in the second case: dispatch does not learn of it, so the worker logs it.
+    pub(super) fn fail(&self, failure: Failure, corpse: Corpse) -> Option<Failure> {
+        if let Some(sender) = self.sender() {
+            // Where nobody waits any more, dispatch has said why.
+            let _ = sender.send(Err(failure));
+            return None;
+        }
+        self.last(Last::Failed { _corpse: corpse });
+        Some(failure)
+    }
+
+    /// The guest has returned and its store still stands: its body is finished by now, or never will be.
+    pub(super) fn returned(&self) {
+        self.last(Last::Returned);
+    }
+
+    fn last(&self, last: Last) {
+        let mut state = self.shared.state();
+        if !state.ended {
+            state.last = Some(last);
+            drop(state);
+            self.shared.body.wake();
+        }
+    }
+
+    /// Resolves when the client's side is done with the exchange.
+    pub(super) async fn ended(&self) {
+        let notified = self.shared.ended.notified();
+        if self.shared.state().ended {
+            return;
+        }
+        notified.await;
+    }
+}
+
+impl Exchange {
+    /// Waits for the head of the answer.
+    ///
+    /// # Errors
+    /// The failure of the guest, or [`Failure::NoAnswer`] when its worker is gone.
+    pub async fn head(&mut self) -> Result<http::Response<WasiBody>, Failure> {
+        let head = (&mut self.head).await.unwrap_or(Err(Failure::NoAnswer));
+        if head.is_err() {
+            self.armed = false;
+            self.shared.end(false);
+        }
+        head
+    }
+
+    /// Turns the answer's body into one that ends the exchange with it, and knows a broken body from a finished one.
+    pub fn body(mut self, body: WasiBody, content_length: Option<u64>, deadline: tokio::time::Instant) -> Body {
+        self.armed = false;
+        Body {
+            inner: body,
+            remaining: content_length,
+            shared: self.shared.clone(),
+            deadline: Box::pin(tokio::time::sleep_until(deadline)),
+            done: false,
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.armed {
+            self.shared.end(true);
+        }
+    }
+}
+
+/// The body of a guest's answer.
+pub struct Body {
+    inner: WasiBody,
+    /// Bytes still to come, where the guest announced them.
+    remaining: Option<u64>,
+    shared: Arc<Shared>,
+    deadline: Pin<Box<tokio::time::Sleep>>,
+    done: bool,
+}
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The guest failed on the way; its worker has logged why.
+    #[error("guest failed within its answer")]
+    Failed,
+    /// The guest announced another length than it wrote, or dropped its body unfinished.
+    #[error("guest broke its answer off: {0}")]
+    BrokenOff(wasmtime_wasi_http::Error),
+    #[error("guest returned without finishing its answer")]
+    Unfinished,
+    #[error("request was not done within stream-ms")]
+    Deadline,
+}
+
+impl Body {
+    /// Whether all of it was delivered.
+    pub fn complete(&self) -> bool {
+        self.done || self.remaining == Some(0)
+    }
+
+    fn finish(&mut self) {
+        self.done = true;
+        self.shared.end(false);
+    }
+
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match std::task::ready!(http_body::Body::poll_frame(Pin::new(&mut self.inner), cx)) {
+            Some(Ok(frame)) => {
+                if let (Some(data), Some(remaining)) = (frame.data_ref(), &mut self.remaining) {
+                    *remaining = remaining.saturating_sub(data.len() as u64);
+                }
+                if frame.is_trailers() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.shared.end(true);
+                Poll::Ready(Some(Err(BodyError::BrokenOff(error))))
+            }
+            None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(frame) = self.poll_inner(cx) {
+            return Poll::Ready(frame);
+        }
+        self.shared.body.register(cx.waker());
+        let last = self.shared.state().last.take();
+        if let Some(last) = last {
+            // What the guest wrote at last may have come in since the first look.
+            if let Poll::Ready(frame) = self.poll_inner(cx) {
+                if !self.done {
+                    self.shared.state().last = Some(last);
+                }
+                return Poll::Ready(frame);
+            }
+            self.done = true;
+            self.shared.end(false);
+            return Poll::Ready(Some(Err(match last {
+                Last::Returned => BodyError::Unfinished,
+                Last::Failed { .. } => BodyError::Failed,
+            })));
+        }
+        if self.deadline.as_mut().poll(cx).is_ready() {
+            self.done = true;
+            self.shared.end(true);
+            return Poll::Ready(Some(Err(BodyError::Deadline)));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self.remaining {
+            Some(remaining) => http_body::SizeHint::with_exact(remaining),
+            None => http_body::SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // hyper stops at the announced length without asking for the end.
+        self.shared.end(!self.complete());
+    }
+}

@@ -1,0 +1,16 @@
+//! Instances: isolated run-time copies of an app, from their birth to their end.
+//!
+//! A [`Job`] goes to a [`Pool`], which hands it to a worker: a task that owns one store with one instance and calls
+//! into the guest, once (`isolation = "request"`) or many times (`"reuse"`). Dispatch keeps the other end of the
+//! exchange and may cancel it at any time. Nothing here knows of hostnames, connections or other apps.
+
+mod exchange;
+mod guest;
+mod limiter;
+mod output;
+mod pool;
+mod worker;
+
+pub use exchange::{Body, BodyError, Exchange, Failure, Job, Occupied, exchange};
+pub use guest::{Guest, Identity, Template};
+pub use pool::{Policy, Pool};

@@ -1,0 +1,449 @@
+//! Workers: the tasks that own stores and call into guests.
+//!
+//! [`once`] serves one request with a fresh instance, [`many`] goes on with the same instance as the policy allows.
+//! A 0.2 guest serves one request at a time; a 0.3 guest several, by wasmtime's `run_concurrent`.
+//!
+//! A worker can always be stopped from outside, by its [`Control`]: inside `run_concurrent` nothing is polled while a
+//! guest computes or blocks in a host call, so no deadline is kept in there alone. Guests yield at every epoch tick,
+//! and the loop outside is polled then.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+use wasmtime::{AsContextMut, Store, component::Accessor};
+use wasmtime_wasi_http::{
+    Error as HttpError, WasiHttpView,
+    handler::Proxy,
+    p2::bindings::{Proxy as P2, http::types as p2_types},
+    p3::{self, bindings::Service as P3},
+};
+
+use super::{
+    exchange::{Corpse, Failure, Job, Reply},
+    guest::{Guest, OutOfTime, Template},
+    pool::{Chair, Policy},
+};
+
+/// The means to stop one worker, shared with the exchanges that it serves.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// Requests given to the worker whose clients still wait.
+    live: AtomicUsize,
+    /// Takes no more requests: one of its requests was given up while the guest was at it.
+    retired: AtomicBool,
+    /// The guest does nothing: no request, and no work left over from one.
+    idle: AtomicBool,
+    kill: Notify,
+    born: Instant,
+    /// Milliseconds after `born` when the latest request began.
+    latest_ms: AtomicU64,
+}
+
+impl Control {
+    pub(super) fn new() -> Self {
+        Self {
+            live: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
+            kill: Notify::new(),
+            born: Instant::now(),
+            latest_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// A request is given to the worker.
+    pub(super) fn begin(&self) {
+        self.idle.store(false, Ordering::Release);
+        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.latest_ms.fetch_max(now, Ordering::Relaxed);
+        self.live.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A request's client wants nothing more, before the guest was done. The guest cannot be told so; the instance
+    /// takes no more requests, and when nobody waits for it any more it is stopped wherever it is.
+    pub(super) fn cancel(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.done();
+    }
+
+    /// A request is done, as far as its client is concerned.
+    pub(super) fn done(&self) {
+        let before = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| live.checked_sub(1));
+        if before == Ok(1) && self.retired() {
+            self.kill.notify_one();
+        }
+    }
+
+    pub(super) fn retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Resolves when the worker has to stop: nobody waits for it any more, or its latest request is older than
+    /// `stream_max`.
+    async fn stopped(&self, stream_max: Duration) -> Stop {
+        let expired = async {
+            loop {
+                let deadline = self.born + Duration::from_millis(self.latest_ms.load(Ordering::Relaxed)) + stream_max;
+                if deadline > Instant::now() {
+                    sleep_until(deadline).await;
+                } else if !self.idle.load(Ordering::Acquire) {
+                    return;
+                } else {
+                    // Idle: a request that begins now has at least this long.
+                    sleep_until(Instant::now() + stream_max).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.kill.notified() => Stop::Cancelled,
+            () = expired => Stop::Expired,
+        }
+    }
+}
+
+enum Stop {
+    Cancelled,
+    Expired,
+}
+
+/// Serves one request with a fresh instance.
+pub(super) async fn once(template: Arc<Template>, control: Arc<Control>, job: Job) {
+    let Some((instance, job)) = Instance::start(template, &control, job).await else { return };
+    match &instance.proxy {
+        Proxy::P2(_) => drop(instance.serve_p2(&control, job).await),
+        Proxy::P3(_) => instance.serve_p3(&control, Feed::One(Some(job)), 1, Duration::ZERO).await,
+    }
+}
+
+/// Serves requests with one instance until the policy, a failure or idleness ends it.
+pub(super) async fn many(template: Arc<Template>, policy: Policy, control: Arc<Control>, mut chair: Chair) {
+    let Some(first) = chair.jobs.recv().await else { return };
+    let Some((mut instance, first)) = Instance::start(template, &control, first).await else { return };
+    if let Proxy::P3(_) = &instance.proxy {
+        let feed = Feed::Many { first: Some(first), chair };
+        return instance.serve_p3(&control, feed, policy.concurrency, policy.idle).await;
+    }
+    let mut next = Some(first);
+    while let Some(job) = next.take() {
+        match instance.serve_p2(&control, job).await {
+            Some(served) if !control.retired() => instance = served,
+            _ => return,
+        }
+        control.idle.store(true, Ordering::Release);
+        chair.release();
+        next = idle(&mut chair, policy.idle).await;
+    }
+}
+
+/// Waits for the next request, at most `idle_max`.
+async fn idle(chair: &mut Chair, idle_max: Duration) -> Option<Job> {
+    loop {
+        match tokio::time::timeout(idle_max, chair.jobs.recv()).await {
+            Ok(job) => return job,
+            Err(_) if chair.leave_idle() => return None,
+            Err(_) => {}
+        }
+    }
+}
+
+/// One instance with its store.
+struct Instance {
+    template: Arc<Template>,
+    store: Store<Guest>,
+    proxy: Proxy,
+}
+
+impl Instance {
+    /// Makes the instance for `job`; on failure the job has its answer.
+    async fn start(template: Arc<Template>, control: &Control, job: Job) -> Option<(Self, Job)> {
+        let id = job.id;
+        let made = async {
+            let mut store = template.store()?;
+            store.data_mut().begin(id);
+            match template.pre.instantiate_async(&mut store).await {
+                Ok(proxy) => Ok((store, proxy)),
+                Err(error) => Err(start_error(&error, &store, &template)),
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            stop = control.stopped(template.limits.stream) => Err(match stop {
+                Stop::Cancelled => Failure::ClientGone,
+                Stop::Expired => Failure::StreamTimeout(template.limits.stream),
+            }),
+            made = made => made.map_err(|error: anyhow::Error| match error.downcast::<Failure>() {
+                Ok(failure) => failure,
+                Err(error) => Failure::Instantiation(format!("{error:#}")),
+            }),
+        };
+        match result {
+            Ok((store, proxy)) => Some((Self { template, store, proxy }, job)),
+            Err(failure) => {
+                job.reply.answer(Err(failure));
+                None
+            }
+        }
+    }
+
+    /// Serves one request with a 0.2 guest. Gives the instance back where it is of further use.
+    async fn serve_p2(mut self, control: &Control, job: Job) -> Option<Self> {
+        let Proxy::P2(guest) = &self.proxy else { return None };
+        let Job { request, id, reply } = job;
+        let reply = Arc::new(reply);
+        control.idle.store(false, Ordering::Release);
+        self.store.data_mut().begin(id);
+        let result = tokio::select! {
+            biased;
+            stop = control.stopped(self.template.limits.stream) => Err(stop),
+            result = call_p2(&mut self.store, guest, request, &reply) => Ok(result),
+        };
+        match result {
+            Ok(Ok(())) if reply.answered() => {
+                // The end of the body is still on its way to the client. It is told from a body that the guest left
+                // unfinished by the store that still stands.
+                reply.returned();
+                reply.ended().await;
+                Some(self)
+            }
+            Ok(Ok(())) => {
+                reply.answer(Err(Failure::NoAnswer));
+                Some(self)
+            }
+            Ok(Err(error)) => {
+                let failure = call_failure(&error, self.store.data(), &self.template);
+                self.bury(&[(id, reply)], failure);
+                None
+            }
+            Err(Stop::Cancelled) => None,
+            Err(Stop::Expired) => {
+                let failure = Failure::StreamTimeout(self.template.limits.stream);
+                self.bury(&[(id, reply)], failure);
+                None
+            }
+        }
+    }
+
+    /// Ends a failed instance: those who wait for an answer get the failure, bodies on their way are broken off.
+    fn bury(self, replies: &[(u64, Arc<Reply>)], failure: Failure) {
+        let corpse: Corpse = Arc::new(Mutex::new(self.store));
+        let text = failure.to_string();
+        let mut failure = Some(failure);
+        for (id, reply) in replies {
+            let failure = failure.take().unwrap_or_else(|| Failure::Collateral(text.clone()));
+            if let Some(failure) = reply.fail(failure, corpse.clone()) {
+                log_late(&self.template, *id, &failure);
+            }
+        }
+    }
+
+    /// Serves requests with a 0.3 guest, up to `concurrency` at once.
+    async fn serve_p3(mut self, control: &Arc<Control>, mut feed: Feed, concurrency: usize, idle_max: Duration) {
+        let Proxy::P3(guest) = &self.proxy else { return };
+        let waiting = Mutex::new(Vec::new());
+        let end = {
+            let run = self.store.run_concurrent(async |accessor| {
+                let template = &self.template;
+                Concurrent { accessor, guest, template, control, waiting: &waiting }
+                    .run(&mut feed, concurrency, idle_max)
+                    .await
+            });
+            tokio::select! {
+                biased;
+                stop = control.stopped(self.template.limits.stream) => Err(stop),
+                result = run => Ok(result.and_then(|result| result)),
+            }
+        };
+        // No more requests come to this instance.
+        drop(feed);
+        let waiting = waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match end {
+            Ok(Ok(())) | Err(Stop::Cancelled) => {}
+            Ok(Err(error)) => {
+                let failure = call_failure(&error, self.store.data(), &self.template);
+                self.bury(&waiting, failure);
+            }
+            Err(Stop::Expired) => {
+                let failure = Failure::StreamTimeout(self.template.limits.stream);
+                self.bury(&waiting, failure);
+            }
+        }
+    }
+}
+
+/// Calls `wasi:http/incoming-handler#handle` (`wasi-http-0.2`) and waits until it returns.
+async fn call_p2(
+    store: &mut Store<Guest>,
+    guest: &P2,
+    request: http::Request<wasmtime_wasi_http::WasiBody>,
+    reply: &Arc<Reply>,
+) -> wasmtime::Result<()> {
+    let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
+    let scheme = if https { p2_types::Scheme::Https } else { p2_types::Scheme::Http };
+    let request = store.data_mut().http().new_incoming_request(scheme, request)?;
+    let reply = reply.clone();
+    let out = store.data_mut().http().new_response_outparam_from_callback(move |answer| {
+        reply.answer(answer.map_err(|code| Failure::ErrorCode(format!("{code:?}"))));
+    })?;
+    guest.wasi_http_incoming_handler().call_handle(store, request, out).await
+}
+
+/// Where a 0.3 worker's requests come from.
+enum Feed {
+    One(Option<Job>),
+    Many { first: Option<Job>, chair: Chair },
+}
+
+impl Feed {
+    /// The next request; `None` when there will be no more. Cancel-safe.
+    async fn next(&mut self, idle_max: Option<Duration>) -> Option<Job> {
+        match self {
+            Self::One(job) => job.take(),
+            Self::Many { first, chair } => match (first.take(), idle_max) {
+                (Some(job), _) => Some(job),
+                (None, Some(idle_max)) => idle(chair, idle_max).await,
+                (None, None) => chair.jobs.recv().await,
+            },
+        }
+    }
+
+    fn release(&self) {
+        if let Self::Many { chair, .. } = self {
+            chair.release();
+        }
+    }
+}
+
+/// The loop inside `run_concurrent`.
+struct Concurrent<'a> {
+    accessor: &'a Accessor<Guest>,
+    guest: &'a P3,
+    template: &'a Template,
+    control: &'a Control,
+    /// Requests in the guest, for when the instance fails as a whole.
+    waiting: &'a Mutex<Vec<(u64, Arc<Reply>)>>,
+}
+
+impl Concurrent<'_> {
+    async fn run(&self, feed: &mut Feed, concurrency: usize, idle_max: Duration) -> wasmtime::Result<()> {
+        let mut serving = FuturesUnordered::new();
+        let mut open = true;
+        loop {
+            open &= !self.control.retired();
+            let room = open && serving.len() < concurrency;
+            if serving.is_empty() {
+                if !room {
+                    // Work that the guest does after its answers keeps the instance, as long as the limits allow.
+                    poll_fn(|cx| self.accessor.poll_no_interesting_tasks(cx)).await;
+                    return Ok(());
+                }
+                let idle = poll_fn(|cx| Poll::Ready(self.accessor.poll_no_interesting_tasks(cx).is_ready())).await;
+                self.control.idle.store(idle, Ordering::Release);
+            }
+            let idle_max = serving.is_empty().then_some(idle_max);
+            tokio::select! {
+                biased;
+                Some(result) = serving.next() => {
+                    result?;
+                    feed.release();
+                }
+                job = feed.next(idle_max), if room => match job {
+                    Some(job) => serving.push(self.serve(job)),
+                    None => open = false,
+                },
+            }
+        }
+    }
+
+    /// Calls `wasi:http/handler#handle` (`wasi-http-0.3`), streams its body and waits until the client is done.
+    ///
+    /// # Errors
+    /// When the instance trapped: all its requests are lost.
+    async fn serve(&self, job: Job) -> wasmtime::Result<()> {
+        let Job { request, id, reply } = job;
+        let reply = Arc::new(reply);
+        self.control.idle.store(false, Ordering::Release);
+        self.waiting().push((id, reply.clone()));
+        let (call, processed) = self.accessor.with(|mut store| {
+            store.get().begin(id);
+            let (request, processed) = p3::Request::from_http(store.get().http().hooks, request);
+            // Boxed for its type: by its own one it would seem to borrow the store.
+            let processed: Pin<Box<dyn Future<Output = Result<(), HttpError>> + Send>> = Box::pin(processed);
+            let request = store.get().http().table.push(request)?;
+            let function = self.guest.wasi_http_handler().func_handle();
+            let call = function.start_call_concurrent(store.as_context_mut(), (request,))?;
+            wasmtime::error::Ok((call, processed))
+        })?;
+        let function = self.guest.wasi_http_handler().func_handle();
+        let mut finish = pin!(function.finish_call_concurrent(self.accessor, call).fuse());
+        let answer = tokio::select! {
+            answer = &mut finish => answer?.0,
+            // The guest goes on until the instance is let go.
+            () = reply.ended() => return Ok(self.forget(id)),
+        };
+        match answer {
+            Ok(response) => {
+                let response = self.accessor.with(|mut store| {
+                    let response = store.get().http().table.delete(response)?;
+                    response.into_http(&mut store, processed)
+                })?;
+                reply.answer(Ok(response));
+                reply.ended().await;
+            }
+            Err(code) => reply.answer(Err(Failure::ErrorCode(format!("{code:?}")))),
+        }
+        self.forget(id);
+        Ok(())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<(u64, Arc<Reply>)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, id: u64) {
+        self.waiting().retain(|(waiting, _)| *waiting != id);
+        tracing::trace!(app = &*self.template.app, request = id, "done");
+    }
+}
+
+/// What an error of a call into the guest means to those who wait.
+fn call_failure(error: &wasmtime::Error, guest: &Guest, template: &Template) -> Failure {
+    if error.downcast_ref::<OutOfTime>().is_some() {
+        return Failure::Cpu(template.limits.cpu);
+    }
+    Failure::Trapped(describe(error, guest, template))
+}
+
+fn start_error(error: &wasmtime::Error, store: &Store<Guest>, template: &Template) -> anyhow::Error {
+    if error.downcast_ref::<OutOfTime>().is_some() {
+        return Failure::Cpu(template.limits.cpu).into();
+    }
+    Failure::Instantiation(describe(error, store.data(), template)).into()
+}
+
+/// The innermost cause first, since that is what went wrong; then what the host knows beside it.
+fn describe(error: &wasmtime::Error, guest: &Guest, template: &Template) -> String {
+    let mut text = error.root_cause().to_string();
+    if guest.memory_refused() {
+        let limit = template.limits.memory_bytes >> 20;
+        text.push_str(&format!(" (after more memory than memory-mib = {limit} was refused)"));
+    }
+    text
+}
+
+/// A failure after the head of the answer: nobody but the log can be told.
+fn log_late(template: &Template, request: u64, failure: &Failure) {
+    tracing::error!(app = &*template.app, generation = template.generation, request, cause = %failure, "{failure}");
+}

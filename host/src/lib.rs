@@ -1,0 +1,24 @@
+//! Guesthouse: a WebAssembly component host. One process, many guest web apps.
+//!
+//! The way of the data is one way: `manifest` (text) → `plan` (checked) → `engine` (compiled) → `generation` (one app's
+//! version) → `house` (all of them) → `router` → `dispatch` → `instance`. `server` sees only `dispatch`; nothing
+//! imports `server` or `cli` but `main`. See ARCHITECTURE.md.
+
+pub mod answer;
+mod bindings;
+pub mod build;
+pub mod cli;
+pub mod demo;
+pub mod dispatch;
+pub mod engine;
+pub mod forwarded;
+pub mod generation;
+pub mod house;
+pub mod instance;
+pub mod log;
+pub mod manifest;
+pub mod plan;
+pub mod report;
+pub mod router;
+pub mod server;
+pub mod settings;

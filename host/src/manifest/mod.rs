@@ -1,0 +1,309 @@
+//! The manifest: what the operator wrote, with the place of every value.
+//!
+//! [`Manifest`] and the types below are the one definition of what a manifest may hold. Their doc comments are the
+//! descriptions in the JSON Schema ([`schema()`]), and [`parse`] checks a text against that very schema, so that the two
+//! cannot differ. What a key may hold beyond its shape (that a host is a host, that a file exists) is the plan's to
+//! check: nothing here resolves a path, a variable or a default.
+
+mod located;
+mod parse;
+mod schema;
+mod shape;
+mod suggest;
+mod value;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use located::{Entries, Located, OneOrMany};
+pub(crate) use parse::parse_settings;
+pub use parse::{Parsed, parse};
+pub use schema::schema;
+pub use value::{Kind, Layer, Value};
+
+/// What holds where the manifest says nothing. The manual names the same numbers by way of the schema.
+pub mod defaults {
+    pub const LISTEN: &str = "127.0.0.1:8000";
+
+    pub const HEADER_MS: u64 = 10_000;
+    pub const IDLE_MS: u64 = 60_000;
+    pub const BODY_MS: u64 = 30_000;
+    pub const DRAIN_MS: u64 = 30_000;
+    pub const CONNECTIONS: u64 = 10_000;
+    pub const HEADER_KIB: u64 = 64;
+
+    pub const REUSE_MAX: u64 = 1_000;
+    pub const CONCURRENCY: u64 = 16;
+    pub const INSTANCE_IDLE_MS: u64 = 60_000;
+
+    pub const MEMORY_MIB: u64 = 128;
+    pub const REQUEST_MS: u64 = 30_000;
+    pub const CPU_MS: u64 = 5_000;
+    pub const STREAM_MS: u64 = 600_000;
+    pub const CONCURRENT: u64 = 64;
+    pub const QUEUE: u64 = 256;
+    pub const QUEUE_MS: u64 = 10_000;
+    pub const BODY_MIB: u64 = 16;
+}
+
+/// A day: no time-out of a server is meant to be longer, and a larger number is a slip of the pen.
+const MS_MAX: u64 = 86_400_000;
+
+/// A Guesthouse manifest: what listens, and which apps there are.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(title = "Guesthouse manifest")]
+pub struct Manifest {
+    /// Where the house listens.
+    pub listen: Option<Listen>,
+    /// What holds for all listeners and connections.
+    pub server: Option<Server>,
+    /// The host process itself.
+    pub host: Option<Host>,
+    /// What holds for every app that does not say otherwise.
+    pub defaults: Option<Defaults>,
+    /// The apps, by name: lower-case letters, digits, `-` and `_`.
+    #[schemars(required)]
+    pub apps: Option<Located<Entries<Located<App>>>>,
+}
+
+/// Where the house listens.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Listen {
+    /// Addresses for HTTP, one or several: `127.0.0.1:8000`, `[::1]:8000`, or `unix:/run/house.sock`. Port 0 takes a
+    /// free port.
+    #[schemars(extend("default" = defaults::LISTEN))]
+    pub http: Option<Located<OneOrMany>>,
+}
+
+/// What holds for all listeners and connections.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Server {
+    /// Milliseconds that a client may take for the head of a request.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::HEADER_MS))]
+    pub header_ms: Option<Located<u64>>,
+    /// Milliseconds that a kept-alive connection may be silent between requests.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::IDLE_MS))]
+    pub idle_ms: Option<Located<u64>>,
+    /// Milliseconds that a client may pause within a request body, or in reading an answer.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::BODY_MS))]
+    pub body_ms: Option<Located<u64>>,
+    /// Milliseconds that requests in flight may still take once the house is told to stop.
+    #[schemars(range(min = 0, max = MS_MAX), extend("default" = defaults::DRAIN_MS))]
+    pub drain_ms: Option<Located<u64>>,
+    /// Connections open at once, over all listeners.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = defaults::CONNECTIONS))]
+    pub connections: Option<Located<u64>>,
+    /// KiB that the head of a request may have.
+    #[schemars(range(min = 8, max = 1_024), extend("default" = defaults::HEADER_KIB))]
+    pub header_kib: Option<Located<u64>>,
+    /// Networks whose `Forwarded` and `X-Forwarded-*` fields are believed: `10.0.0.0/8`, `::1`.
+    #[schemars(extend("default" = []))]
+    pub trusted_proxies: Option<Vec<Located<String>>>,
+    /// Whether the peers of Unix sockets count as trusted proxies.
+    #[schemars(extend("default" = false))]
+    pub trust_unix: Option<bool>,
+    /// The format of log lines.
+    #[schemars(extend("default" = "text"))]
+    pub log: Option<Log>,
+}
+
+/// The format of log lines.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Log {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The host process itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Host {
+    /// The folder for compiled code, relative to the manifest. By default `guesthouse` in the user's cache folder;
+    /// `GUESTHOUSE_CACHE_DIR` in the environment goes before it.
+    pub cache_dir: Option<Located<String>>,
+}
+
+/// What holds for every app that does not say otherwise.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Defaults {
+    /// Settings that every app gets, below its own.
+    pub settings: Option<Layer>,
+    /// Limits of every app.
+    pub limits: Option<Located<Limits>>,
+    /// How instances of every app live.
+    pub instances: Option<Located<Instances>>,
+}
+
+/// An app: a component with routes, settings, grants and limits.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct App {
+    /// The component file, relative to the manifest. May be left out where `source` says how it is built.
+    pub component: Option<Located<String>>,
+    /// How `guesthouse build` makes the component.
+    pub source: Option<Located<Source>>,
+    /// Which requests the app answers: `host[:port][/path]` each. The most specific route of all apps wins.
+    #[schemars(required)]
+    pub routes: Option<Located<Vec<Located<Route>>>>,
+    /// The app's settings. Tables merge with those of `settings-file` and of `defaults.settings`; anything else
+    /// replaces what stands there.
+    pub settings: Option<Layer>,
+    /// A TOML file of settings, relative to the manifest; `settings` goes before it.
+    pub settings_file: Option<Located<String>>,
+    /// How the app's instances live.
+    pub instances: Option<Located<Instances>>,
+    /// What one request and all requests of the app may use.
+    pub limits: Option<Located<Limits>>,
+    /// What the app may touch beside its settings.
+    pub grants: Option<Grants>,
+}
+
+/// How a component is built: by Python, by Rust or by a command.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Source {
+    /// The folder of a Python project, relative to the manifest: the first entry of `sys.path`.
+    pub python: Option<Located<String>>,
+    /// The WSGI application of a Python project: `module:object`.
+    pub wsgi: Option<Located<String>>,
+    /// The requirements file of a Python project, relative to its folder.
+    pub requirements: Option<Located<String>>,
+    /// Modules of a Python project that nothing imports while it is built, such as settings modules.
+    pub include: Option<Located<Vec<Located<String>>>>,
+    /// The version of WASI that a Python project is built for.
+    #[schemars(extend("default" = "0.2"))]
+    pub wasi: Option<Located<Wasi>>,
+    /// The folder of a Rust package, relative to the manifest.
+    pub rust: Option<Located<String>>,
+    /// Which package of a Rust workspace.
+    pub package: Option<Located<String>>,
+    /// A command for `sh`, run in the manifest's folder; `component` names the file that it makes.
+    pub command: Option<Located<String>>,
+}
+
+/// A version of WASI.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum Wasi {
+    /// WASI 0.2: one request at a time in an instance.
+    #[serde(rename = "0.2")]
+    P2,
+    /// WASI 0.3: asynchronous, many requests at a time in an instance.
+    #[serde(rename = "0.3")]
+    P3,
+}
+
+/// A route: a pattern, or a table with a pattern and what goes with it.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum Route {
+    /// `host[:port][/path]`. The host is a name or an address, `*.suffix`, or `*`.
+    Pattern(String),
+    Table(Box<RouteTable>),
+}
+
+/// A route with what goes with it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RouteTable {
+    /// `host[:port][/path]`. The host is a name or an address, `*.suffix`, or `*`.
+    #[schemars(required)]
+    pub route: Option<Located<String>>,
+    /// Whether the app sees paths without the route's path, which it is then told as its mount point (SCRIPT_NAME).
+    #[schemars(extend("default" = false))]
+    pub strip_prefix: Option<Located<bool>>,
+    /// Request header fields that are set on every request of this route, whatever the client sent.
+    pub headers: Option<Entries<Located<String>>>,
+    /// Settings for requests of this route, over those of the app.
+    pub settings: Option<Layer>,
+}
+
+/// How instances live.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Instances {
+    /// Whether each request gets a fresh instance. By default `request` for WASI 0.2 and `reuse` for WASI 0.3.
+    pub isolation: Option<Located<Isolation>>,
+    /// Requests that one instance serves before it is let go.
+    #[schemars(range(min = 1, max = 1_000_000_000), extend("default" = defaults::REUSE_MAX))]
+    pub reuse_max: Option<Located<u64>>,
+    /// Requests at once in one instance of WASI 0.3; in WASI 0.2 it is always one.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = defaults::CONCURRENCY))]
+    pub concurrency: Option<Located<u64>>,
+    /// Milliseconds that an unused instance is kept.
+    #[schemars(range(min = 0, max = MS_MAX), extend("default" = defaults::INSTANCE_IDLE_MS))]
+    pub idle_ms: Option<Located<u64>>,
+}
+
+/// Whether each request gets a fresh instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// A fresh instance for each request.
+    Request,
+    /// One instance serves many requests.
+    Reuse,
+}
+
+/// What one request and all requests of an app may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Limits {
+    /// MiB of memory, over all memories of one instance.
+    #[schemars(range(min = 1, max = 16_384), extend("default" = defaults::MEMORY_MIB))]
+    pub memory_mib: Option<Located<u64>>,
+    /// Milliseconds until the head of the answer.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::REQUEST_MS))]
+    pub request_ms: Option<Located<u64>>,
+    /// Milliseconds of computing for one request.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::CPU_MS))]
+    pub cpu_ms: Option<Located<u64>>,
+    /// Milliseconds for a whole request, its bodies included.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::STREAM_MS))]
+    pub stream_ms: Option<Located<u64>>,
+    /// Requests of the app at once.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = defaults::CONCURRENT))]
+    pub concurrent: Option<Located<u64>>,
+    /// Requests that may wait for one of those places; 0 for none.
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = defaults::QUEUE))]
+    pub queue: Option<Located<u64>>,
+    /// Milliseconds that a request may wait there.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::QUEUE_MS))]
+    pub queue_ms: Option<Located<u64>>,
+    /// MiB that the body of a request may have.
+    #[schemars(range(min = 1, max = 1_048_576), extend("default" = defaults::BODY_MIB))]
+    pub body_mib: Option<Located<u64>>,
+}
+
+/// What an app may touch beside its settings: nothing that is not named here.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Grants {
+    /// Origins that the app may send requests to: `https://api.example.com`, `https://*.example.com`,
+    /// `http://localhost:9000`.
+    pub http: Option<Vec<Located<String>>>,
+    /// Addresses that the app may open TCP connections to: `127.0.0.1:6379`.
+    pub tcp: Option<Vec<Located<String>>>,
+    /// Folders of the host, by the absolute path under which the app sees them.
+    pub dirs: Option<Entries<Located<Dir>>>,
+    /// Environment variables of the app. Those of the host are never passed on.
+    pub env: Option<Entries<Located<String>>>,
+}
+
+/// A folder of the host that an app sees.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Dir {
+    /// The folder, relative to the manifest.
+    #[schemars(required)]
+    pub path: Option<Located<String>>,
+    /// Whether the app may write there.
+    #[schemars(extend("default" = false))]
+    pub write: Option<bool>,
+}

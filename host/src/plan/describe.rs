@@ -1,0 +1,184 @@
+//! A plan as compact text for people: what `check` shows, and what the tests compare.
+
+use std::{
+    fmt::{self, Display, Write},
+    time::Duration,
+};
+
+use super::{App, Isolation, LogFormat, Origin, Plan, Route, Source, Wasi};
+use crate::settings::Settings;
+
+/// How much is said of settings and of granted environment variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// Their names: people put passwords there, and what `check` shows goes into logs.
+    Hidden,
+    Shown,
+}
+
+impl Plan {
+    /// The plan as text, with the names of settings and environment variables but not with their values.
+    pub fn describe(&self) -> String {
+        self.text(Values::Hidden)
+    }
+
+    /// The plan as text, with all values.
+    pub fn describe_in_full(&self) -> String {
+        self.text(Values::Shown)
+    }
+
+    fn text(&self, values: Values) -> String {
+        let mut text = String::new();
+        // Writing into memory cannot fail.
+        let _ = self.write(&mut text, values);
+        text
+    }
+
+    fn write(&self, f: &mut String, values: Values) -> fmt::Result {
+        for listener in &self.listeners {
+            writeln!(f, "listen {listener}")?;
+        }
+        let server = &self.server;
+        write!(
+            f,
+            "server header-ms={} idle-ms={}",
+            millis(server.header_timeout),
+            millis(server.idle_timeout)
+        )?;
+        write!(f, " body-ms={} drain-ms={}", millis(server.stall_timeout), millis(server.drain_timeout))?;
+        write!(f, " connections={} header-kib={}", server.connections_max, server.header_bytes_max / 1024)?;
+        let log = match server.log {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        writeln!(f, " log={log}")?;
+        if !server.trusted_proxies.is_empty() || server.trust_unix {
+            let unix = server.trust_unix.then(|| "unix".to_owned());
+            let networks = server.trusted_proxies.iter().map(ToString::to_string);
+            writeln!(f, "trusted-proxies {}", list(networks.chain(unix)))?;
+        }
+        writeln!(f, "cache {}", self.cache_dir.display())?;
+        self.apps.iter().try_for_each(|app| app.write(f, values))
+    }
+}
+
+impl App {
+    fn write(&self, f: &mut String, values: Values) -> fmt::Result {
+        writeln!(f, "\napp {}", self.name)?;
+        writeln!(f, "  component {}", self.component.display())?;
+        if let Some(source) = &self.source {
+            writeln!(f, "  source {source}")?;
+        }
+        for route in &self.routes {
+            route.write(f, self, values)?;
+        }
+        write_settings(f, "  setting", &self.settings, values)?;
+        let isolation = match self.instances.isolation {
+            Some(Isolation::Request) => "request",
+            Some(Isolation::Reuse) => "reuse",
+            None => "by-component",
+        };
+        let instances = &self.instances;
+        write!(f, "  instances isolation={isolation} reuse-max={}", instances.reuse_max)?;
+        writeln!(f, " concurrency={} idle-ms={}", instances.concurrency, millis(instances.idle))?;
+        self.write_limits(f)?;
+        self.write_grants(f, values)
+    }
+
+    fn write_limits(&self, f: &mut String) -> fmt::Result {
+        const MIB: u64 = 1024 * 1024;
+        let limits = &self.limits;
+        write!(
+            f,
+            "  limits memory-mib={} request-ms={}",
+            limits.memory_bytes as u64 / MIB,
+            millis(limits.request)
+        )?;
+        write!(f, " cpu-ms={} stream-ms={}", millis(limits.cpu), millis(limits.stream))?;
+        write!(f, " concurrent={} queue={}", limits.concurrent, limits.queue)?;
+        writeln!(f, " queue-ms={} body-mib={}", millis(limits.queue_wait), limits.body_bytes / MIB)
+    }
+
+    fn write_grants(&self, f: &mut String, values: Values) -> fmt::Result {
+        for origin in &self.grants.http {
+            writeln!(f, "  grant http {origin}")?;
+        }
+        for address in &self.grants.tcp {
+            writeln!(f, "  grant tcp {address}")?;
+        }
+        for (guest_path, dir) in &self.grants.dirs {
+            let access = if dir.write { "read and write" } else { "read" };
+            writeln!(f, "  grant dir {guest_path} = {} ({access})", dir.path.display())?;
+        }
+        for (name, value) in &self.grants.env {
+            match values {
+                Values::Hidden => writeln!(f, "  grant env {name}")?,
+                Values::Shown => writeln!(f, "  grant env {name} = {value:?}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Route {
+    fn write(&self, f: &mut String, app: &App, values: Values) -> fmt::Result {
+        let strips = if self.strip_prefix { " strip-prefix" } else { "" };
+        writeln!(f, "  route {}{strips}", self.text)?;
+        for (name, value) in &self.headers {
+            writeln!(f, "    header {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
+        }
+        if *self.settings == *app.settings {
+            return Ok(());
+        }
+        write_settings(f, "    setting", &self.settings, values)
+    }
+}
+
+fn write_settings(f: &mut String, label: &str, settings: &Settings, values: Values) -> fmt::Result {
+    for (path, _) in settings.to_flat() {
+        match settings.get(&path) {
+            Some(value) if values == Values::Shown => writeln!(f, "{label} {path} = {}", value.to_json())?,
+            _ => writeln!(f, "{label} {path}")?,
+        }
+    }
+    Ok(())
+}
+
+impl Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Python(python) => {
+                let wasi = if python.wasi == Wasi::P2 { "0.2" } else { "0.3" };
+                write!(f, "python {} wsgi={} wasi={wasi}", python.dir.display(), python.wsgi)?;
+                if let Some(requirements) = &python.requirements {
+                    write!(f, " requirements={}", requirements.display())?;
+                }
+                if python.include.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " include={}", python.include.join(","))
+                }
+            }
+            Source::Rust(rust) => {
+                write!(f, "rust {}", rust.dir.display())?;
+                rust.package.as_ref().map_or(Ok(()), |package| write!(f, " package={package}"))
+            }
+            Source::Command { command } => write!(f, "command {command}"),
+        }
+    }
+}
+
+impl Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wildcard = if self.wildcard { "*." } else { "" };
+        write!(f, "{}://{wildcard}{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+fn millis(duration: Duration) -> u128 {
+    duration.as_millis()
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,122 @@
+//! `grants` of an app: outgoing requests and connections, folders, environment variables.
+
+use std::{collections::BTreeMap, path::Path};
+
+use http::uri::Scheme;
+
+use super::{Dir, Grants, Origin, resolve::Resolver};
+use crate::{
+    manifest::{self, Located},
+    report::Problem,
+    router::{HostPattern, Pattern},
+};
+
+impl Resolver<'_> {
+    pub(super) fn grants(&mut self, grants: Option<&manifest::Grants>) -> Grants {
+        let Some(grants) = grants else { return Grants::default() };
+        let http = grants.http.iter().flatten().filter_map(|text| self.origin(text)).collect();
+        let tcp = grants.tcp.iter().flatten().filter_map(|text| self.socket_address(text)).collect();
+        Grants { http, tcp, dirs: self.dirs(grants), env: self.guest_env(grants) }
+    }
+
+    fn origin(&mut self, text: &Located<String>) -> Option<Origin> {
+        let written = self.text(text)?;
+        match origin(&written) {
+            Ok(origin) => Some(origin),
+            Err(help) => {
+                self.error(&text.span, format!("`{written}` is no origin of outgoing requests"), help);
+                None
+            }
+        }
+    }
+
+    fn dirs(&mut self, grants: &manifest::Grants) -> BTreeMap<String, Dir> {
+        let mut dirs: BTreeMap<String, (Dir, &Located<String>)> = BTreeMap::new();
+        for (guest_path, dir) in grants.dirs.iter().flat_map(|dirs| &dirs.0) {
+            let Some(name) = self.guest_path(guest_path) else { continue };
+            let path = dir.value.path.as_ref().and_then(|path| self.dir(path));
+            let dir = Dir { path: path.unwrap_or_default(), write: dir.value.write.unwrap_or(false) };
+            match dirs.get(&name) {
+                Some((_, first)) => {
+                    let problem = Problem::error(format!("the guest path `{name}` is granted twice"))
+                        .at(self.place(&guest_path.span), "")
+                        .also(self.place(&first.span), "first here")
+                        .help("remove one of them");
+                    self.report.push(problem);
+                }
+                None => {
+                    dirs.insert(name, (dir, guest_path));
+                }
+            }
+        }
+        dirs.into_iter().map(|(name, (dir, _))| (name, dir)).collect()
+    }
+
+    /// The path under which a guest sees a folder, without a trailing slash.
+    fn guest_path(&mut self, written: &Located<String>) -> Option<String> {
+        let path = &written.value;
+        let trimmed = path.trim_end_matches('/');
+        let sound =
+            trimmed.split('/').skip(1).all(|name| !matches!(name, "" | "." | "..") && !name.contains('\0'));
+        if path.starts_with('/') && sound {
+            return Some(if trimmed.is_empty() { "/".into() } else { trimmed.into() });
+        }
+        let help = "write the absolute path under which the app sees the folder, such as \"/media\"";
+        self.error(&written.span, format!("`{path}` is no guest path"), help);
+        None
+    }
+
+    fn dir(&mut self, written: &Located<String>) -> Option<std::path::PathBuf> {
+        let path = self.path(written)?;
+        self.check_dir(&path, written).then_some(path)
+    }
+
+    /// Whether a folder that the manifest names is there; reports it if not.
+    pub(super) fn check_dir(&mut self, path: &Path, written: &Located<String>) -> bool {
+        if path.is_dir() {
+            return true;
+        }
+        let what = if path.exists() { "is no folder" } else { "does not exist" };
+        let message = format!("the folder `{}` {what}", self.shown(path));
+        let help = format!("make it, or name another; relative paths begin at {}", self.dir.display());
+        self.error(&written.span, message, help);
+        false
+    }
+
+    fn guest_env(&mut self, grants: &manifest::Grants) -> BTreeMap<String, String> {
+        let mut env = BTreeMap::new();
+        for (name, value) in grants.env.iter().flat_map(|env| &env.0) {
+            if name.value.is_empty() || name.value.contains(['=', '\0']) {
+                let message = format!("{:?} cannot be the name of an environment variable", name.value);
+                self.error(&name.span, message, "a name is not empty and holds no `=`");
+            }
+            let Some(text) = self.text(value) else { continue };
+            if text.contains('\0') {
+                self.error(&value.span, "an environment variable cannot hold a NUL character", "remove it");
+            }
+            env.insert(name.value.clone(), text);
+        }
+        env
+    }
+}
+
+/// `scheme://host[:port]`; the error says how to mend it.
+fn origin(text: &str) -> Result<Origin, String> {
+    const FORM: &str = "write scheme://host[:port], such as https://api.example.com or https://*.example.com";
+    let (scheme, rest) = text.split_once("://").ok_or(FORM)?;
+    let (scheme, port) = match &*scheme.to_ascii_lowercase() {
+        "http" => (Scheme::HTTP, 80),
+        "https" => (Scheme::HTTPS, 443),
+        _ => return Err(format!("the scheme is http or https; {FORM}")),
+    };
+    if rest.contains('/') {
+        return Err("remove the path: a grant holds for all of an origin".into());
+    }
+    let pattern = Pattern::parse(rest).map_err(|error| format!("{error}; {FORM}"))?;
+    let (host, wildcard) = match pattern.host() {
+        HostPattern::Exact(name) => (name, false),
+        HostPattern::Suffix(suffix) => (suffix, true),
+        HostPattern::Any => return Err("name the hosts: all of them at once cannot be granted".into()),
+    };
+    Ok(Origin { scheme, host: host.to_string(), wildcard, port: pattern.port().unwrap_or(port) })
+}

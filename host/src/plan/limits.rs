@@ -1,0 +1,129 @@
+//! `limits` and `instances` of an app: its own, then those of `[defaults]`, then what holds otherwise.
+
+use std::time::Duration;
+
+use super::{Instances, Isolation, Limits, resolve::Resolver};
+use crate::{
+    manifest::{self, Located, defaults},
+    report::Problem,
+};
+
+const MIB: u64 = 1024 * 1024;
+
+/// A table of the manifest and the one of `[defaults]` below it.
+#[derive(Debug)]
+pub(super) struct Layered<'a, T> {
+    pub(super) own: Option<&'a Located<T>>,
+    pub(super) base: Option<&'a Located<T>>,
+}
+
+impl<'a, T> Layered<'a, T> {
+    fn find<V>(&self, key: impl Fn(&'a T) -> Option<&'a Located<V>>) -> Option<&'a Located<V>> {
+        let own = self.own.and_then(|table| key(&table.value));
+        own.or_else(|| self.base.and_then(|table| key(&table.value)))
+    }
+
+    fn number(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> u64 {
+        self.find(key).map_or(default, |number| number.value)
+    }
+
+    fn size(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> usize {
+        usize::try_from(self.number(key, default)).unwrap_or(usize::MAX)
+    }
+
+    fn millis(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> Duration {
+        Duration::from_millis(self.number(key, default))
+    }
+}
+
+impl Layered<'_, manifest::Limits> {
+    pub(super) fn limits(&self) -> Limits {
+        let memory = self.number(|table| table.memory_mib.as_ref(), defaults::MEMORY_MIB);
+        Limits {
+            memory_bytes: usize::try_from(memory * MIB).unwrap_or(usize::MAX),
+            request: self.millis(|table| table.request_ms.as_ref(), defaults::REQUEST_MS),
+            cpu: self.millis(|table| table.cpu_ms.as_ref(), defaults::CPU_MS),
+            stream: self.millis(|table| table.stream_ms.as_ref(), defaults::STREAM_MS),
+            concurrent: self.size(|table| table.concurrent.as_ref(), defaults::CONCURRENT),
+            queue: self.size(|table| table.queue.as_ref(), defaults::QUEUE),
+            queue_wait: self.millis(|table| table.queue_ms.as_ref(), defaults::QUEUE_MS),
+            body_bytes: self.number(|table| table.body_mib.as_ref(), defaults::BODY_MIB) * MIB,
+        }
+    }
+}
+
+impl Layered<'_, manifest::Instances> {
+    pub(super) fn instances(&self) -> Instances {
+        Instances {
+            isolation: self.find(|table| table.isolation.as_ref()).map(|isolation| isolation.value.into()),
+            reuse_max: self.number(|table| table.reuse_max.as_ref(), defaults::REUSE_MAX),
+            concurrency: self.size(|table| table.concurrency.as_ref(), defaults::CONCURRENCY),
+            idle: self.millis(|table| table.idle_ms.as_ref(), defaults::INSTANCE_IDLE_MS),
+        }
+    }
+}
+
+impl From<manifest::Isolation> for Isolation {
+    fn from(isolation: manifest::Isolation) -> Self {
+        match isolation {
+            manifest::Isolation::Request => Isolation::Request,
+            manifest::Isolation::Reuse => Isolation::Reuse,
+        }
+    }
+}
+
+impl Resolver<'_> {
+    /// Checks that the limits of one table go together, with each other and with those below. What is wrong within the
+    /// lower table alone is reported there, once, and not in each table above.
+    pub(super) fn check_limits(&mut self, limits: &Layered<'_, manifest::Limits>) {
+        let Some(own) = limits.own else { return };
+        let stream = own.value.stream_ms.as_ref();
+        let stream_ms = limits.number(|table| table.stream_ms.as_ref(), defaults::STREAM_MS);
+        let keys = [
+            ("request-ms", &own.value.request_ms, defaults::REQUEST_MS),
+            ("cpu-ms", &own.value.cpu_ms, defaults::CPU_MS),
+        ];
+        for (key, own, default) in keys {
+            let base = limits.base.and_then(|base| {
+                if key == "cpu-ms" { base.value.cpu_ms.as_ref() } else { base.value.request_ms.as_ref() }
+            });
+            let shorter = own.as_ref().or(base);
+            let Some(mark) = own.as_ref().or(stream) else { continue };
+            if shorter.map_or(default, |ms| ms.value) <= stream_ms {
+                continue;
+            }
+            let message =
+                format!("`{key}` is longer than `stream-ms`, the time of a whole request ({stream_ms} ms)");
+            let mut problem = Problem::error(message)
+                .at(self.place(&mark.span), "")
+                .help(format!("lower `{key}` or raise `stream-ms`"));
+            if let Some(other) = [shorter, stream].into_iter().flatten().find(|other| other.span != mark.span)
+            {
+                problem = problem.also(self.place(&other.span), "");
+            }
+            self.report.push(problem);
+        }
+    }
+
+    /// Checks that the keys of one `instances` table go together.
+    pub(super) fn check_instances(&mut self, instances: &Layered<'_, manifest::Instances>) {
+        let Some(own) = instances.own else { return };
+        let Some(isolation) = instances.find(|table| table.isolation.as_ref()) else { return };
+        if isolation.value != manifest::Isolation::Request {
+            return;
+        }
+        let own = &own.value;
+        let keys =
+            [("reuse-max", &own.reuse_max), ("concurrency", &own.concurrency), ("idle-ms", &own.idle_ms)];
+        for (key, number) in keys {
+            let Some(number) = number else { continue };
+            let message =
+                format!("`{key}` is for instances that are reused, and here each request gets a fresh one");
+            let problem = Problem::error(message)
+                .at(self.place(&number.span), "")
+                .also(self.place(&isolation.span), "a fresh instance for each request")
+                .help(format!("remove `{key}`, or set isolation = \"reuse\""));
+            self.report.push(problem);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The plan: the manifest resolved and checked. Past it, configuration cannot be wrong.
+//!
+//! Everything the rest of the host needs to know is in these types, with paths made absolute, defaults filled in,
+//! environment variables resolved and names checked. Nothing here does network I/O or knows of wasm.
+
+mod address;
+mod app;
+mod describe;
+mod explain;
+mod grants;
+mod limits;
+mod load;
+mod names;
+mod resolve;
+mod routes;
+mod settings;
+mod source;
+mod variables;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+pub use address::ListenError;
+pub use explain::{Explanation, UrlError, explain};
+
+use crate::{report::Report, router::Table, settings::Settings};
+
+/// A resolved manifest.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The manifest file that this was made from (absolute).
+    pub manifest: PathBuf,
+    pub listeners: Vec<ListenAddr>,
+    pub server: Server,
+    /// Where compiled code is kept (`[host] cache-dir`; absolute).
+    pub cache_dir: PathBuf,
+    /// In the order of the manifest.
+    pub apps: Vec<App>,
+    /// Leads from a request's host, port and path to a [`Target`].
+    pub routes: Table<Target>,
+}
+
+impl Plan {
+    /// Reads a manifest and the files that it names, and checks all of it.
+    ///
+    /// `env` looks up environment variables: those of `${VAR}` in the manifest, and those that say where caches go.
+    /// Beside the plan comes what should be said about it although it can be used: warnings and notes.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the manifest, errors and warnings alike, where there is at least one error.
+    pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Report), Report> {
+        load::load(path, env)
+    }
+}
+
+/// The folder of caches where no manifest says otherwise; `None` where the environment names no home either.
+pub fn default_cache_dir(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    load::cache_dir(None, env)
+}
+
+/// Where the router leads: one route of one app.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Index into [`Plan::apps`].
+    pub app: usize,
+    /// Index into that app's [`App::routes`].
+    pub route: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddr {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// `[server]`: what holds for all listeners.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// `header-ms`: how long a client may take for the head of a request, from the first byte.
+    pub header_timeout: Duration,
+    /// `idle-ms`: how long a kept-alive connection may be silent between requests.
+    pub idle_timeout: Duration,
+    /// `body-ms`: how long a client may pause within a request body, or in reading an answer.
+    pub stall_timeout: Duration,
+    /// `drain-ms`: how long requests in flight may take after SIGTERM.
+    pub drain_timeout: Duration,
+    /// `connections`: connections open at once, over all listeners.
+    pub connections_max: usize,
+    /// `header-kib`: bytes of a request's head.
+    pub header_bytes_max: usize,
+    /// `trusted-proxies`: whose `Forwarded` and `X-Forwarded-*` are believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// `trust-unix`: whether peers of Unix sockets count as trusted proxies.
+    pub trust_unix: bool,
+    /// `log`: the format of log lines, the access log among them.
+    pub log: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// `[apps.NAME]`.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Lower-case letters, digits, `-` and `_`; at most 63 characters.
+    pub name: Arc<str>,
+    /// The component file (absolute). With `source` alone, where `build` puts it.
+    pub component: PathBuf,
+    /// How `guesthouse build` makes the component, where the manifest says so.
+    pub source: Option<Source>,
+    pub routes: Vec<Route>,
+    /// The app's settings without any route's overlay.
+    pub settings: Arc<Settings>,
+    pub instances: Instances,
+    pub limits: Limits,
+    pub grants: Grants,
+}
+
+/// One entry of `routes`.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// As the operator wrote it, for messages.
+    pub text: String,
+    /// Path prefix of the pattern without its trailing slash: empty or `/shop`.
+    pub prefix: String,
+    /// `strip-prefix`: the guest sees the path without the prefix, and the prefix as its mount point (SCRIPT_NAME).
+    pub strip_prefix: bool,
+    /// `headers`: set on every request, in place of what the client sent under these names.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// `settings`: the app's settings with this route's overlay laid over them; the app's own object where it has none.
+    pub settings: Arc<Settings>,
+}
+
+/// `[apps.NAME] source`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Python(Python),
+    Rust(Rust),
+    /// `{ command = "make app.wasm", component = "app.wasm" }`, run by `sh -c` in the manifest's folder.
+    Command {
+        command: String,
+    },
+}
+
+/// `{ python = "DIR", wsgi = "module:object", ... }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Python {
+    /// The project's folder (absolute): the first entry of `sys.path`.
+    pub dir: PathBuf,
+    /// `wsgi`: the WSGI application object, `module:object`.
+    pub wsgi: String,
+    /// `requirements`: a requirements file, exact versions (absolute).
+    pub requirements: Option<PathBuf>,
+    /// `include`: further modules to capture that nothing imports at build time (`mysite.settings`).
+    pub include: Vec<String>,
+    /// `wasi`: "0.2" (default) or "0.3".
+    pub wasi: Wasi,
+}
+
+/// `{ rust = "DIR", package = "name" }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rust {
+    /// The folder with `Cargo.toml` (absolute).
+    pub dir: PathBuf,
+    /// Which package or artifact, where the folder has several.
+    pub package: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wasi {
+    P2,
+    P3,
+}
+
+/// `[apps.NAME.instances]`: how instances live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instances {
+    /// `None`: by the component, a fresh instance per request for 0.2, reuse for 0.3.
+    pub isolation: Option<Isolation>,
+    /// `reuse-max`: requests that one instance serves before it is let go (default 1000).
+    pub reuse_max: u64,
+    /// `concurrency`: requests at once in one 0.3 instance (default 16; always 1 in a 0.2 instance).
+    pub concurrency: usize,
+    /// `idle-ms`: how long an unused instance is kept (default 60 s).
+    pub idle: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    Request,
+    Reuse,
+}
+
+/// `[apps.NAME.limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// `memory-mib` (default 128): over all memories of one instance.
+    pub memory_bytes: usize,
+    /// `request-ms` (default 30 000): wall time from admission to the end of the answer's head; see also `stream_max`.
+    pub request: Duration,
+    /// `cpu-ms` (default 5 000): computing time of one request.
+    pub cpu: Duration,
+    /// `stream-ms` (default 600 000): wall time of a whole request, its bodies included.
+    pub stream: Duration,
+    /// `concurrent` (default 64): requests of this app at once.
+    pub concurrent: usize,
+    /// `queue` (default 256): requests that may wait for one of those places.
+    pub queue: usize,
+    /// `queue-ms` (default 10 000): how long a request may wait there.
+    pub queue_wait: Duration,
+    /// `body-mib` (default 16): bytes of a request's body.
+    pub body_bytes: u64,
+}
+
+/// `[apps.NAME.grants]`: all that a guest may touch beside its settings. Nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// `http`: origins of outgoing requests, `scheme://host[:port]`, host exact or `*.suffix`.
+    pub http: Vec<Origin>,
+    /// `tcp`: addresses of outgoing TCP connections.
+    pub tcp: Vec<SocketAddr>,
+    /// `dirs`: guest path to host directory.
+    pub dirs: BTreeMap<String, Dir>,
+    /// `env`: environment variables, given as written. The host's own environment is never inherited.
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `http` or `https`.
+    pub scheme: http::uri::Scheme,
+    /// ASCII, lower case; `*.suffix` where `wildcard`, held without the `*.`.
+    pub host: String,
+    pub wildcard: bool,
+    /// The scheme's default where the manifest names none.
+    pub port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dir {
+    /// Absolute; exists and is a directory.
+    pub path: PathBuf,
+    pub write: bool,
+}

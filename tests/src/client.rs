@@ -1,0 +1,209 @@
+//! A small blocking HTTP/1.1 client that reads answers strictly (RFC 9112) and hides nothing: it sends whatever bytes a
+//! test wants, and tells a body that ended from one that broke off. It shares no code with the host.
+
+mod request;
+mod response;
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
+
+pub use request::Request;
+pub use response::{Broken, Head, Response};
+
+use crate::PATIENCE;
+
+/// One connection to a house.
+pub struct Connection {
+    socket: BufReader<Socket>,
+}
+
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Connection {
+    /// # Panics
+    ///
+    /// When the house does not accept.
+    pub fn tcp(address: SocketAddr) -> Connection {
+        let socket = TcpStream::connect(address).expect("the house accepts");
+        socket.set_nodelay(true).expect("an option of the socket");
+        Connection::over(Socket::Tcp(socket))
+    }
+
+    /// # Panics
+    ///
+    /// When the house does not accept.
+    pub fn unix(path: &Path) -> Connection {
+        Connection::over(Socket::Unix(UnixStream::connect(path).expect("the house accepts")))
+    }
+
+    fn over(socket: Socket) -> Connection {
+        match &socket {
+            Socket::Tcp(tcp) => {
+                tcp.set_read_timeout(Some(PATIENCE)).and(tcp.set_write_timeout(Some(PATIENCE)))
+            }
+            Socket::Unix(unix) => {
+                unix.set_read_timeout(Some(PATIENCE)).and(unix.set_write_timeout(Some(PATIENCE)))
+            }
+        }
+        .expect("a time-out of the socket");
+        Connection { socket: BufReader::with_capacity(64 * 1024, socket) }
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Panics
+    ///
+    /// When the house does not take them.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).expect("the house takes the bytes");
+    }
+
+    /// Sends bytes to a house that may have closed.
+    ///
+    /// # Errors
+    ///
+    /// When the house does not take them.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        let socket = self.socket.get_mut();
+        socket.write_all(bytes.as_ref())?;
+        socket.flush()
+    }
+
+    /// Says that nothing more will be sent, and still reads.
+    pub fn finish_sending(&mut self) {
+        let _ = match self.socket.get_ref() {
+            Socket::Tcp(tcp) => tcp.shutdown(Shutdown::Write),
+            Socket::Unix(unix) => unix.shutdown(Shutdown::Write),
+        };
+    }
+
+    /// Another handle of the same connection, to send by while this one reads.
+    ///
+    /// # Panics
+    ///
+    /// When the system has no more handles.
+    #[must_use]
+    pub fn second_handle(&self) -> Connection {
+        Connection::over(match self.socket.get_ref() {
+            Socket::Tcp(tcp) => Socket::Tcp(tcp.try_clone().expect("a second handle")),
+            Socket::Unix(unix) => Socket::Unix(unix.try_clone().expect("a second handle")),
+        })
+    }
+
+    /// Reads the whole answer to a request with this method.
+    ///
+    /// # Panics
+    ///
+    /// When it breaks off.
+    pub fn response(&mut self, method: &str) -> Response {
+        self.try_response(method).unwrap_or_else(|broken| panic!("{broken}"))
+    }
+
+    /// Reads the answer to a request with this method.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks off, with what has come of it.
+    pub fn try_response(&mut self, method: &str) -> Result<Response, Box<Broken>> {
+        let head = self.try_head()?;
+        response::read_body(&mut self.socket, head, method)
+    }
+
+    /// Reads the head of an answer, and no more.
+    ///
+    /// # Panics
+    ///
+    /// When it breaks off.
+    pub fn head(&mut self) -> Head {
+        self.try_head().unwrap_or_else(|broken| panic!("{broken}"))
+    }
+
+    /// Reads the head of an answer, and no more.
+    ///
+    /// # Errors
+    ///
+    /// When the connection ends before it.
+    pub fn try_head(&mut self) -> Result<Head, Box<Broken>> {
+        response::read_head(&mut self.socket)
+    }
+
+    /// Reads the rest of an answer whose head is known.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks off, with what has come of it.
+    pub fn rest(&mut self, head: Head, method: &str) -> Result<Response, Box<Broken>> {
+        response::read_body(&mut self.socket, head, method)
+    }
+
+    /// Reads that many bytes of what comes next, framing and all.
+    ///
+    /// # Panics
+    ///
+    /// When fewer come.
+    pub fn skip(&mut self, bytes: u64) {
+        let skipped = io::copy(&mut (&mut self.socket).take(bytes), &mut io::sink());
+        assert_eq!(skipped.expect("the house sends"), bytes, "the house ended the connection");
+    }
+
+    /// Reads until the house closes, and gives what came before.
+    ///
+    /// # Panics
+    ///
+    /// When it does not close.
+    pub fn until_closed(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        match self.socket.read_to_end(&mut rest) {
+            Ok(_) => {}
+            // What the house had not read of ours when it closed.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("the house keeps the connection open: {error}"),
+        }
+        rest
+    }
+
+    /// Whether the house has more to say within this time. For what must not happen, such as a second answer.
+    pub fn speaks_within(&mut self, time: Duration) -> bool {
+        let set = |socket: &Socket, time| match socket {
+            Socket::Tcp(tcp) => tcp.set_read_timeout(Some(time)),
+            Socket::Unix(unix) => unix.set_read_timeout(Some(time)),
+        };
+        set(self.socket.get_ref(), time).expect("a time-out of the socket");
+        let speaks = matches!(self.socket.fill_buf(), Ok(bytes) if !bytes.is_empty());
+        set(self.socket.get_ref(), PATIENCE).expect("a time-out of the socket");
+        speaks
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(tcp) => tcp.read(bytes),
+            Socket::Unix(unix) => unix.read(bytes),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(tcp) => tcp.write(bytes),
+            Socket::Unix(unix) => unix.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(tcp) => tcp.flush(),
+            Socket::Unix(unix) => unix.flush(),
+        }
+    }
+}

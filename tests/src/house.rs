@@ -1,0 +1,235 @@
+//! A house: the real binary, serving a manifest on a port of its own until it is stopped or dropped.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread::{self, JoinHandle},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{
+    Connection, Entry, Log, Manifest, Memory, Request, Response,
+    binary::{guesthouse, scratch},
+};
+
+/// A running house. Dropped, it is killed; where the test fails, its log is shown.
+pub struct House {
+    child: Child,
+    folder: TempDir,
+    log: Log,
+    errors: Log,
+    readers: Vec<JoinHandle<()>>,
+    listeners: Vec<String>,
+}
+
+/// What a house left behind.
+pub struct Stopped {
+    pub status: ExitStatus,
+    /// The lines on standard output.
+    pub log: Vec<Entry>,
+    /// The lines on standard error.
+    pub errors: Vec<Entry>,
+}
+
+impl House {
+    /// Starts a house and waits until all its listeners accept.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up, with what it said.
+    pub fn start(manifest: &Manifest) -> House {
+        House::start_with(manifest, 1, |_| {})
+    }
+
+    /// As [`House::start`], with the number of listeners to wait for and changes to the command.
+    ///
+    /// # Panics
+    ///
+    /// As [`House::start`].
+    pub fn start_with(manifest: &Manifest, listeners: usize, change: impl FnOnce(&mut Command)) -> House {
+        let folder = tempfile::tempdir().expect("a folder for the house");
+        House::start_in(folder, &manifest.text(), listeners, change)
+    }
+
+    /// As [`House::start_with`], in a folder that may hold files which the manifest names.
+    ///
+    /// # Panics
+    ///
+    /// As [`House::start`].
+    pub fn start_in(
+        folder: TempDir,
+        manifest: &str,
+        listeners: usize,
+        change: impl FnOnce(&mut Command),
+    ) -> House {
+        let file = folder.path().join("guesthouse.toml");
+        fs::write(&file, manifest).expect("the manifest is written");
+        let mut command = Command::new(guesthouse());
+        command.args(["serve", "-m"]).arg(&file).env("GUESTHOUSE_CACHE_DIR", cache());
+        change(&mut command);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the house starts");
+        let (log, out_reader) = Log::collect(child.stdout.take().expect("a pipe"));
+        let (errors, err_reader) = Log::collect(child.stderr.take().expect("a pipe"));
+        let readers = vec![out_reader, err_reader];
+        let mut house = House { child, folder, log, errors, readers, listeners: Vec::new() };
+        house.listeners = house
+            .errors
+            .wait_for_count("listeners", listeners, |entry| entry.message().starts_with("listening on "))
+            .iter()
+            .map(|entry| entry.message().trim_start_matches("listening on ").to_owned())
+            .collect();
+        house
+    }
+
+    /// The address of the first TCP listener.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses().first().copied().expect("a TCP listener")
+    }
+
+    /// The addresses of all TCP listeners.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|text| text.strip_prefix("http://")?.parse().ok()).collect()
+    }
+
+    /// The folder with the manifest.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// What the house has printed on standard output: the log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// What the house has printed on standard error.
+    pub fn errors(&self) -> &Log {
+        &self.errors
+    }
+
+    pub fn memory(&self) -> Memory {
+        Memory::of(self.pid())
+    }
+
+    /// A new connection to the first TCP listener.
+    pub fn connect(&self) -> Connection {
+        Connection::tcp(self.address())
+    }
+
+    /// Sends a request on a connection of its own and reads the whole answer.
+    ///
+    /// # Panics
+    ///
+    /// When the answer breaks off.
+    pub fn send(&self, request: &Request) -> Response {
+        let mut connection = self.connect();
+        connection.send(request.bytes());
+        connection.response(request.method())
+    }
+
+    /// GET from the app that is reached as `APP.test`.
+    ///
+    /// # Panics
+    ///
+    /// When the answer breaks off.
+    pub fn get(&self, app: &str, path: &str) -> Response {
+        self.send(&Request::get(&format!("{app}.test"), path))
+    }
+
+    /// Asks the app whether it is well.
+    ///
+    /// # Panics
+    ///
+    /// When it is not.
+    pub fn assert_well(&self, app: &str) {
+        let answer = self.get(app, "/ok");
+        assert_eq!((answer.status(), answer.text()), (200, "ok\n".to_owned()), "{app} is not well");
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the signal is sent");
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    ///
+    /// # Panics
+    ///
+    /// When the house does not end.
+    pub fn stop(self) -> Stopped {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    ///
+    /// When the house does not end.
+    pub fn wait(mut self) -> Stopped {
+        // Its pipes end with it.
+        self.log.wait_for_end();
+        let status = self.child.wait().expect("the state of the house");
+        for reader in self.readers.drain(..) {
+            reader.join().expect("the lines are collected");
+        }
+        Stopped { status, log: self.log.entries(), errors: self.errors.entries() }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // Both fail where the house has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            for (name, log) in [("log", &self.log), ("standard error", &self.errors)] {
+                let lines: Vec<String> = log.entries().iter().map(Entry::to_string).collect();
+                eprintln!("--- {name} of the house:\n{}", lines.join("\n"));
+            }
+        }
+    }
+}
+
+/// The compile cache that all houses of the tests share.
+fn cache() -> PathBuf {
+    scratch().join("cache")
+}
+
+/// One house for the tests of a file that run at the same time. The last of them to end drops it.
+#[derive(Default)]
+pub struct SharedHouse(Mutex<Weak<House>>);
+
+impl SharedHouse {
+    pub const fn new() -> SharedHouse {
+        SharedHouse(Mutex::new(Weak::new()))
+    }
+
+    /// The house, started if nobody has it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn get(&self, manifest: impl FnOnce() -> Manifest) -> Arc<House> {
+        // A test that failed while it started the house leaves nothing half done.
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(house) = shared.upgrade() {
+            return house;
+        }
+        let house = Arc::new(House::start(&manifest()));
+        *shared = Arc::downgrade(&house);
+        house
+    }
+}

@@ -1,0 +1,29 @@
+//! The harness of the tests: builds the guests, starts the real `guesthouse` binary on a port of its own, and talks to
+//! it over real sockets with a client that shares no code with the host. It knows nothing of the host's insides: what
+//! it learns, it learns from sockets, log lines, exit codes and `/proc`.
+
+mod binary;
+mod cli;
+mod client;
+mod guests;
+mod house;
+mod log;
+mod manifest;
+mod memory;
+mod tools;
+
+pub use binary::guesthouse;
+pub use cli::{Outcome, run};
+pub use client::{Broken, Connection, Head, Request, Response};
+pub use guests::{component, python_component};
+pub use house::{House, SharedHouse, Stopped};
+pub use log::{Entry, Log};
+pub use manifest::Manifest;
+pub use memory::Memory;
+pub use tools::tool;
+
+use std::time::Duration;
+
+/// How long any single wait of a test may take before the test fails. Far above what is ever needed, so that a slow
+/// machine fails nothing; far below for ever, so that a hang is a failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);

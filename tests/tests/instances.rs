@@ -1,0 +1,136 @@
+//! How instances live: a fresh one for each request, or the same one again, for both versions of WASI.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    thread,
+};
+
+use guesthouse_tests::{House, Manifest, SharedHouse};
+use serde_json::Value;
+
+static HOUSE: SharedHouse = SharedHouse::new();
+
+fn house() -> Arc<House> {
+    HOUSE.get(|| {
+        Manifest::new()
+            .app("fresh", "counter", "")
+            .app("again", "counter", "instances.isolation = \"reuse\"")
+            .app("thrice", "counter", "instances = { isolation = \"reuse\", reuse-max = 3 }")
+            .app("brief", "counter", "instances = { isolation = \"reuse\", idle-ms = 50 }")
+            .app("many", "counter", "instances.isolation = \"reuse\"")
+            .app("many-p3", "counter-p3", "")
+            .app("fresh-p3", "counter-p3", "instances.isolation = \"request\"")
+            .app("again-p3", "counter-p3", "")
+            .app("pair-p3", "counter-p3", "instances = { concurrency = 2 }\nlimits.concurrent = 16")
+            .app("alone-p3", "counter-p3", "instances = { concurrency = 1 }")
+            .app("routes", "counter", "routes = [\"one.test\", \"two.test/shop\"]\ninstances.isolation = \"reuse\"")
+    })
+}
+
+fn counts(app: &str, requests: usize) -> Vec<Value> {
+    let house = house();
+    (0..requests).map(|_| house.get(app, "/").json()).collect()
+}
+
+fn instances(answers: &[Value]) -> HashSet<String> {
+    answers.iter().map(|answer| answer["instance"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn a_0_2_guest_has_a_fresh_instance_for_each_request() {
+    let answers = counts("fresh", 5);
+    assert!(answers.iter().all(|answer| answer["count"] == 1), "{answers:?}");
+    assert_eq!(instances(&answers).len(), 5);
+}
+
+#[test]
+fn a_0_3_guest_may_have_a_fresh_instance_for_each_request() {
+    let answers = counts("fresh-p3", 5);
+    assert!(answers.iter().all(|answer| answer["count"] == 1), "{answers:?}");
+    assert_eq!(instances(&answers).len(), 5);
+}
+
+#[test]
+fn an_instance_is_used_again() {
+    for app in ["again", "again-p3"] {
+        let answers = counts(app, 5);
+        let last: Vec<_> = answers.iter().map(|answer| answer["count"].as_u64().expect("a count")).collect();
+        assert_eq!(last, [1, 2, 3, 4, 5], "{app}");
+        assert_eq!(instances(&answers).len(), 1, "{app}");
+    }
+}
+
+#[test]
+fn an_instance_is_let_go_after_reuse_max_requests() {
+    let answers = counts("thrice", 7);
+    let counts: Vec<_> = answers.iter().map(|answer| answer["count"].as_u64().expect("a count")).collect();
+    assert_eq!(counts, [1, 2, 3, 1, 2, 3, 1]);
+    assert_eq!(instances(&answers).len(), 3);
+}
+
+/// Asks until the instance has been let go, which happens some time after `idle-ms` without a request.
+#[test]
+fn an_instance_is_let_go_when_idle() {
+    let house = house();
+    let first = house.get("brief", "/").json()["instance"].clone();
+    let mut pause_ms = 50;
+    loop {
+        // A request of another app that takes its time is the clock here.
+        house.get("fresh", &format!("/?ms={pause_ms}"));
+        if house.get("brief", "/").json()["instance"] != first {
+            return;
+        }
+        pause_ms *= 2;
+        assert!(pause_ms < 10_000, "the idle instance lives on");
+    }
+}
+
+#[test]
+fn a_0_2_instance_serves_one_request_at_a_time() {
+    let house = house();
+    let answers = at_once(&house, "many", 6);
+    assert_eq!(instances(&answers).len(), 6, "all were served at once, each in an instance of its own");
+}
+
+#[test]
+fn a_0_3_instance_serves_several_requests_at_once() {
+    let house = house();
+    // Instances are spread over the cores before they are shared.
+    let requests = 2 * thread::available_parallelism().expect("a number of cores").get();
+    let answers = at_once(&house, "many-p3", requests);
+    let most = answers.iter().map(|answer| answer["inside"].as_u64().expect("a number")).max();
+    assert!(most > Some(1), "{answers:?}");
+    assert!(instances(&answers).len() < requests, "{answers:?}");
+}
+
+#[test]
+fn a_0_3_instance_serves_no_more_than_its_concurrency() {
+    let house = house();
+    for (app, bound) in [("pair-p3", 2), ("alone-p3", 1)] {
+        let answers = at_once(&house, app, 8);
+        for answer in &answers {
+            assert!(answer["inside"].as_u64().expect("a number") <= bound, "{app}: {answers:?}");
+        }
+        assert!(instances(&answers).len() >= 8 / bound as usize, "{app}: {answers:?}");
+    }
+}
+
+/// Answers of requests that were all in the guest at the same time.
+fn at_once(house: &House, app: &str, requests: usize) -> Vec<Value> {
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..requests).map(|_| scope.spawn(|| house.get(app, "/?ms=500").json())).collect();
+        threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+    })
+}
+
+/// Instances belong to the app, not to the route by which it is reached.
+#[test]
+fn routes_with_the_same_settings_share_instances() {
+    let house = house();
+    let one = house.get("one", "/").json();
+    let two = house.send(&guesthouse_tests::Request::get("two.test", "/shop/")).json();
+    assert_eq!(one["instance"], two["instance"]);
+    assert_eq!(two["count"], 2);
+}

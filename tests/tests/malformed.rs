@@ -1,0 +1,286 @@
+//! Requests that are malformed, by mistake or with intent: each gets an error and a closed connection, or the close
+//! alone, within a bound; never a hang, and never the answer to a request that was hidden in another.
+
+use std::sync::Arc;
+
+use guesthouse_tests::{House, Manifest, Request, SharedHouse};
+
+static HOUSE: SharedHouse = SharedHouse::new();
+
+fn house() -> Arc<House> {
+    HOUSE.get(|| {
+        Manifest::new()
+            .server("header-ms = 500\nidle-ms = 500\nbody-ms = 500\nheader-kib = 16")
+            .app("app", "sink", "")
+            .app("app-p3", "sink-p3", "")
+            .app("other", "info", "")
+    })
+}
+
+/// What a client that means harm would have answered.
+const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: other.test\r\n\r\n";
+
+/// Sends bytes with a good request behind them. The answer must be one of these, and the last word.
+fn assert_refused(bytes: &[u8], statuses: &[u16]) {
+    let house = house();
+    let mut connection = house.connect();
+    // The house may close before it has read all.
+    let _ = connection.try_send([bytes, HIDDEN.as_bytes()].concat());
+    connection.finish_sending();
+    match connection.try_response("GET") {
+        Ok(answer) => {
+            let status = answer.status();
+            assert!(statuses.contains(&status), "{status}, not one of {statuses:?}, for {}", bytes.escape_ascii());
+        }
+        Err(broken) => assert!(broken.head.is_none(), "{broken} for {}", bytes.escape_ascii()),
+    }
+    let rest = connection.until_closed();
+    assert!(rest.is_empty(), "{:?} after {}", rest.escape_ascii().to_string(), bytes.escape_ascii());
+    house.assert_well("app");
+}
+
+#[test]
+fn request_lines() {
+    for line in [
+        "GET",
+        "GET /",
+        "GET / HTTP/1.1 more",
+        "GET /a b HTTP/1.1",
+        " GET / HTTP/1.1",
+        "GET / HTTP",
+        "GET / HTTP/1",
+        "GET / HTTP/9.9",
+        "GET / HTTP/2.0",
+        "GET / http/1.1",
+        "GET / SPDY/1.1",
+        "G\x00T / HTTP/1.1",
+        "G(T / HTTP/1.1",
+        "G\u{e9}T / HTTP/1.1",
+        "GET relative HTTP/1.1",
+        "GET //[ HTTP/1.1\r\nX: \x01",
+        "GET /\x00 HTTP/1.1",
+        "GET /\x7f HTTP/1.1",
+        "GET http:// HTTP/1.1",
+        "GET http://[::1/ HTTP/1.1",
+        "GET http://app.test:port/ HTTP/1.1",
+        "GET http://user@/ HTTP/1.1",
+        "GET * HTTP/1.1",
+        ": / HTTP/1.1",
+        "PRI * HTTP/2.0",
+    ] {
+        assert_refused(format!("{line}\r\nHost: app.test\r\n\r\n").as_bytes(), &[400, 404, 501, 505]);
+    }
+}
+
+#[test]
+fn other_protocols() {
+    assert_refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", &[400, 505]);
+    assert_refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", &[400]);
+    assert_refused(b"SSH-2.0-OpenSSH_9.9\r\n", &[400]);
+    assert_refused(b"\x00\x00\x00\x00\x00\x00\x00\x00\r\n\r\n", &[400]);
+    assert_refused(&[0xff; 4096], &[400, 414, 431]);
+}
+
+#[test]
+fn hosts() {
+    for hosts in [
+        "",
+        "Host: app.test\r\nHost: app.test\r\n",
+        "Host: app.test\r\nHost: other.test\r\n",
+        "Host: \r\nHost: app.test\r\n",
+        "Host: app.test, other.test\r\n",
+        "Host: app.test other.test\r\n",
+        "Host: app.test/path\r\n",
+        "Host: app.test?query\r\n",
+        "Host: app.test#fragment\r\n",
+        "Host: http://app.test\r\n",
+        "Host: user@app.test\r\n",
+        "Host: app.test:port\r\n",
+        "Host: app.test:99999\r\n",
+        "Host: app.test:-1\r\n",
+        "Host: app.test:80:80\r\n",
+        "Host: [::1\r\n",
+        "Host: ::1\r\n",
+        "Host: app..test\r\n",
+        "Host: app.test..\r\n",
+        "Host: app\\.test\r\n",
+        "Host: <app.test>\r\n",
+        "Host: \"app.test\"\r\n",
+        "Host: app\u{9}.test\r\n",
+        "Host: app\x00.test\r\n",
+        "Host: %61pp.test%00\r\n",
+        "Host : app.test\r\n",
+        "Host app.test\r\n",
+        "Host: app.test\r\n folded\r\n",
+        " Host: app.test\r\n",
+    ] {
+        assert_refused(format!("GET / HTTP/1.1\r\n{hosts}\r\n").as_bytes(), &[400, 404, 421]);
+    }
+}
+
+/// The first of these hosts could be known, the second no house can have: the answer must not come from an app.
+#[test]
+fn two_hosts_are_refused_as_such() {
+    let mut connection = house().connect();
+    connection.send("GET / HTTP/1.1\r\nHost: app.test\r\nHost: other.test\r\n\r\n");
+    let answer = connection.response("GET");
+    assert_eq!(answer.status(), 400, "RFC 9112, 3.2: MUST be 400");
+    assert!(answer.head.closes());
+    let mut connection = house().connect();
+    connection.send("GET / HTTP/1.1\r\nAccept: */*\r\n\r\n");
+    assert_eq!(connection.response("GET").status(), 400, "RFC 9112, 3.2: MUST be 400");
+}
+
+#[test]
+fn header_fields() {
+    for field in [
+        "No-Colon",
+        ": no name",
+        "Space : before the colon",
+        "Sp ace: in the name",
+        "Nul: a\x00b",
+        "Bare: a\rb",
+        "Del: a\x7fb",
+        "Ctl: a\x01b",
+        "N\u{e4}me: v",
+        "Fold: a\r\n b",
+        "Brackets[]: v",
+        "Quote\": v",
+    ] {
+        assert_refused(format!("GET / HTTP/1.1\r\nHost: app.test\r\n{field}\r\n\r\n").as_bytes(), &[400]);
+    }
+}
+
+#[test]
+fn lengths() {
+    for lengths in [
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5, 6\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: 0x5\r\n",
+        "Content-Length: 5 5\r\n",
+        "Content-Length: 5.0\r\n",
+        "Content-Length: five\r\n",
+        "Content-Length: \r\n",
+        "Content-Length: 18446744073709551616\r\n",
+        "Content-Length: 99999999999999999999999999\r\n",
+    ] {
+        assert_refused(format!("POST / HTTP/1.1\r\nHost: app.test\r\n{lengths}\r\nhello").as_bytes(), &[400, 413]);
+    }
+}
+
+#[test]
+fn transfer_encodings() {
+    for encoding in [
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: gzip\r\n",
+        "Transfer-Encoding: \"chunked\"\r\n",
+        "Transfer-Encoding: chunked;q=1\r\n",
+        "Transfer-Encoding:\r\n",
+    ] {
+        for app in ["app.test", "app-p3.test"] {
+            let request = format!("POST / HTTP/1.1\r\nHost: {app}\r\n{encoding}\r\n5\r\nhello\r\n0\r\n\r\n");
+            assert_refused(request.as_bytes(), &[400, 501]);
+        }
+    }
+    let old = "POST / HTTP/1.0\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    assert_refused(old.as_bytes(), &[400]);
+}
+
+/// RFC 9112, 6.3: a request with both is refused, or ends the connection.
+#[test]
+fn a_length_beside_chunks() {
+    for (first, second) in [
+        ("Content-Length: 6", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 6"),
+        ("Content-Length: 60", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 0"),
+    ] {
+        for app in ["app.test", "app-p3.test"] {
+            let request = format!("POST / HTTP/1.1\r\nHost: {app}\r\n{first}\r\n{second}\r\n\r\n0\r\n\r\n");
+            let house = house();
+            let mut connection = house.connect();
+            connection.send(request + HIDDEN);
+            let status = connection.response("POST").status();
+            assert!(status == 400 || status == 200, "{status}");
+            let rest = connection.until_closed();
+            assert!(rest.is_empty(), "{}", rest.escape_ascii());
+        }
+    }
+}
+
+/// Chunks that are malformed once the guest is at work: it must see no end of the body, and the client no more answers.
+#[test]
+fn chunks() {
+    for chunks in [
+        "z\r\nhello\r\n0\r\n\r\n",
+        "-5\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        " 5\r\nhello\r\n0\r\n\r\n",
+        "\r\nhello\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhelloworld\r\n0\r\n\r\n",
+        "5\r\nhel\r\n0\r\n\r\n",
+        "5\nhello\n0\n\n",
+        "5\r\nhello0\r\n\r\n",
+        "5\r\nhello\r\n0\r\nno colon\r\n\r\n",
+        "5;\x00\r\nhello\r\n0\r\n\r\n",
+        "5;a\nhello\r\n0\r\n\r\n",
+    ] {
+        for app in ["app.test", "app-p3.test"] {
+            let house = house();
+            let mut connection = house.connect();
+            let head = format!("POST / HTTP/1.1\r\nHost: {app}\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let _ = connection.try_send(format!("{head}{chunks}{HIDDEN}"));
+            connection.finish_sending();
+            if let Ok(answer) = connection.try_response("POST") {
+                let error_seen = answer.status() == 200 && !answer.json()["error"].is_null();
+                assert!(error_seen || (400..600).contains(&answer.status()), "{app} {chunks:?}: {answer:?}");
+            }
+            let rest = connection.until_closed();
+            assert!(rest.is_empty(), "{app} {chunks:?}: {}", rest.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn too_large_a_head() {
+    let long = "x".repeat(40_000);
+    let header = format!("GET / HTTP/1.1\r\nHost: app.test\r\nX-Long: {long}\r\n\r\n");
+    assert_refused(header.as_bytes(), &[431]);
+    let many = "X-Many: v\r\n".repeat(4000);
+    assert_refused(format!("GET / HTTP/1.1\r\nHost: app.test\r\n{many}\r\n").as_bytes(), &[431]);
+    assert_refused(format!("{long} / HTTP/1.1\r\nHost: app.test\r\n\r\n").as_bytes(), &[400, 431, 501]);
+}
+
+#[test]
+fn too_long_a_target() {
+    let long = "x".repeat(100_000);
+    assert_refused(format!("GET /{long} HTTP/1.1\r\nHost: app.test\r\n\r\n").as_bytes(), &[414, 431]);
+    assert_refused(format!("GET /?{long} HTTP/1.1\r\nHost: app.test\r\n\r\n").as_bytes(), &[414, 431]);
+    let within = "x".repeat(8000);
+    let answer = house().send(&Request::get("other.test", &format!("/{within}")));
+    assert_eq!(answer.status(), 200, "RFC 9110, 4.1: 8000 bytes should do");
+}
+
+#[test]
+fn requests_that_end_too_early() {
+    let whole = "POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 5\r\n\r\nhell";
+    for end in 1..whole.len() {
+        let house = house();
+        let mut connection = house.connect();
+        connection.send(&whole[..end]);
+        connection.finish_sending();
+        if let Ok(answer) = connection.try_response("POST") {
+            let error_seen = answer.status() == 200 && !answer.json()["error"].is_null();
+            assert!(error_seen || (400..600).contains(&answer.status()), "at {end}: {answer:?}");
+        }
+        assert!(connection.until_closed().is_empty());
+    }
+    house().assert_well("app");
+}
