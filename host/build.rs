@@ -5,7 +5,18 @@ fn main() {
     println!("cargo::rerun-if-changed=../wit");
     println!("cargo::rerun-if-changed=../guests/Cargo.toml");
     println!("cargo::rerun-if-changed=../guests/demo.toml");
-    for folder in ["python/lib", "django-legacy", "django-modern", "flask", "wsgi", "front", "hello-rust", "hello-rust-p3", "test", "wstd-example"] {
+    for folder in [
+        "python/lib",
+        "django-legacy",
+        "django-modern",
+        "flask",
+        "wsgi",
+        "front",
+        "hello-rust",
+        "hello-rust-p3",
+        "test",
+        "wstd-example",
+    ] {
         println!("cargo::rerun-if-changed=../guests/{folder}");
     }
 }

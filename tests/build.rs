@@ -8,12 +8,12 @@ use std::{
 fn main() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let guests = here.join("../guests/test");
-    let (tests, manifest) = (here.join("tests"), here.join("guests.toml"));
-    for watched in [&guests.join("src/bin"), &guests, &tests, &manifest] {
+    let tests = here.join("tests");
+    for watched in [&guests, &tests, &here.join("guests.toml"), &here.join("python-guests.toml")] {
         println!("cargo::rerun-if-changed={}", watched.display());
     }
 
-    let manifest = fs::read_to_string(&manifest).expect("tests/guests.toml is readable");
+    let manifest = read(&here.join("guests.toml"));
     let uses: String = files(&tests, "rs").iter().map(|path| read(path)).collect();
     for guest in files(&guests.join("src/bin"), "rs") {
         let name = guest.file_stem().expect("a name").to_string_lossy().into_owned();
@@ -22,6 +22,15 @@ fn main() {
             println!(
                 "cargo::error=the test guest {name} is not built: add [apps.{name}] with \
                  source = {{ rust = \"../guests/test\", package = \"{name}\" }} to tests/guests.toml"
+            );
+        }
+    }
+    let python = read(&here.join("python-guests.toml"));
+    for entry in fs::read_dir(here.join("../guests")).expect("guests is readable") {
+        let name = entry.expect("an entry of guests").file_name().to_string_lossy().into_owned();
+        if name.starts_with("test-python-") && !python.contains(&format!("guests/{name}\"")) {
+            println!(
+                "cargo::error=the test guest {name} is used by no test: tests/python-guests.toml does not name it"
             );
         }
     }

@@ -37,10 +37,14 @@ impl Refusal {
                 | Failure::ErrorCode(_)
                 | Failure::Collateral(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 Failure::BadAnswer(_) => StatusCode::BAD_GATEWAY,
-                Failure::Cpu(_) | Failure::Timeout(_) | Failure::StreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
+                Failure::Cpu(_) | Failure::Timeout(_) | Failure::StreamTimeout(_) => {
+                    StatusCode::GATEWAY_TIMEOUT
+                }
                 Failure::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 Failure::ClientStalled | Failure::ClientGone => StatusCode::REQUEST_TIMEOUT,
-                Failure::QueueFull(_) | Failure::QueueTimeout(_) => StatusCode::SERVICE_UNAVAILABLE,
+                Failure::NoRoom(_) | Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
             },
         }
     }
@@ -49,7 +53,9 @@ impl Refusal {
     fn closes(&self) -> bool {
         matches!(
             self,
-            Self::BadRequest(_) | Self::Connect | Self::Failure(Failure::BodyTooLarge(_) | Failure::ClientStalled)
+            Self::BadRequest(_)
+                | Self::Connect
+                | Self::Failure(Failure::BodyTooLarge(_) | Failure::ClientStalled)
         )
     }
 
@@ -68,8 +74,10 @@ impl Refusal {
                 }
                 Failure::BadAnswer(_) => "The app gave an answer that is not valid HTTP.".into(),
                 Failure::BodyTooLarge(limit) => format!("The request's body is larger than {limit} bytes."),
-                Failure::ClientStalled | Failure::ClientGone => "The request's body did not come in time.".into(),
-                Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
+                Failure::ClientStalled | Failure::ClientGone => {
+                    "The request's body did not come in time.".into()
+                }
+                Failure::NoRoom(_) | Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
                     "The app is busy. Try again in a moment.".into()
                 }
                 _ => "The app failed to answer. The reason is in the host's log.".into(),

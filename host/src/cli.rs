@@ -13,9 +13,10 @@ use clap::{Parser, Subcommand};
 use crate::{
     build, demo,
     engine::{Engine, compile},
-    house::House,
+    house::{House, Unfit},
     log,
     plan::{self, ListenAddr, Plan},
+    report::{Level, Report},
     server::Server,
 };
 
@@ -99,10 +100,15 @@ struct Reported;
 pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if error.downcast_ref::<Reported>().is_none() {
-                let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        Err(error) if error.is::<Reported>() => ExitCode::FAILURE,
+        Err(error) if error.is::<Unfit>() => {
+            if let Ok(Unfit(report)) = error.downcast() {
+                show(&report);
             }
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -148,10 +154,16 @@ fn load(path: &Path) -> Result<Plan> {
         Ok((plan, report)) => (Some(plan), report),
         Err(report) => (None, report),
     };
+    // What is not built yet is built, or found missing, by the command itself.
+    show(&report.at_least(Level::Warning));
+    plan.ok_or_else(|| Reported.into())
+}
+
+/// Prints problems on standard error; there is nothing left to do where that fails.
+fn show(report: &Report) {
     if !report.is_empty() {
         let _ = writeln!(std::io::stderr(), "{}", report.render(coloured()));
     }
-    plan.ok_or_else(|| Reported.into())
 }
 
 fn env(name: &str) -> Option<String> {
@@ -166,7 +178,12 @@ fn check(plan: &Plan) -> Result<()> {
     let _logging = log::start(plan.server.log);
     let engine = Arc::new(Engine::new()?);
     let house = runtime()?.block_on(House::build(plan.clone(), &engine))?;
-    print(&format!("{}: {} app(s), no problems\n\n{}", plan.manifest.display(), house.generations.len(), plan.describe()))
+    print(&format!(
+        "{}: {} app(s), no problems\n\n{}",
+        plan.manifest.display(),
+        house.generations.len(),
+        plan.describe()
+    ))
 }
 
 fn build_apps(plan: &Plan, apps: Option<&[String]>) -> Result<()> {
@@ -176,7 +193,8 @@ fn build_apps(plan: &Plan, apps: Option<&[String]>) -> Result<()> {
 }
 
 fn demo(listen: Vec<ListenAddr>) -> Result<()> {
-    let cache_dir = plan::default_cache_dir(&env).context("no place for caches: set GUESTHOUSE_CACHE_DIR or HOME")?;
+    let cache_dir =
+        plan::default_cache_dir(&env).context("no place for caches: set GUESTHOUSE_CACHE_DIR or HOME")?;
     let manifest = demo::prepare(&cache_dir)?;
     let plan = load(&manifest)?;
     build_apps(&plan, None)?;

@@ -5,10 +5,12 @@
 
 use std::{
     fmt::Write,
+    fs, io,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rust_embed::Embed;
 use serde::Deserialize;
 
@@ -37,6 +39,13 @@ use crate::build::embedded::{self, Wit};
 struct Guests;
 
 const MANIFEST: &str = "demo.toml";
+
+/// What the folders of the unpacked houses begin with, in the cache.
+const PREFIX: &str = "demo";
+/// A file whose time says when the house was last opened.
+const LAST_USE: &str = "last-use";
+/// How long the house of another version is kept.
+const UNUSED_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// What the banner needs of the manifest: the settings of its front page.
 #[derive(Debug, Deserialize)]
@@ -72,11 +81,29 @@ struct Site {
 /// # Errors
 /// The cache cannot be written.
 pub fn prepare(cache_dir: &Path) -> Result<PathBuf> {
-    let house = embedded::folder::<Guests>(cache_dir, "demo");
+    let house = embedded::folder::<Guests>(cache_dir, PREFIX);
+    // Whatever keeps an old house from being removed does not keep this one from being opened.
+    let _later = remove_unused(cache_dir, &house);
     embedded::unpack::<Wit>(&house.join("wit"))?;
     let guests = house.join("guests");
     embedded::unpack::<Guests>(&guests)?;
+    let used = house.join(LAST_USE);
+    fs::write(&used, "").with_context(|| format!("cannot write {}", used.display()))?;
     Ok(guests.join(MANIFEST))
+}
+
+/// Removes the houses of other versions, with all that was built in them, when nobody has opened them for long.
+fn remove_unused(cache_dir: &Path, house: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(cache_dir)? {
+        let folder = entry?.path();
+        let is_house = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        let used = fs::metadata(folder.join(LAST_USE)).and_then(|meta| meta.modified());
+        let age = used.ok().and_then(|used| SystemTime::now().duration_since(used).ok());
+        if is_house && folder != house && age.is_some_and(|age| age > UNUSED_KEPT) {
+            fs::remove_dir_all(folder)?;
+        }
+    }
+    Ok(())
 }
 
 /// The addresses to open, one a line, for a listener that answers at `url` (`http://127.0.0.1:8000`). Browsers resolve
@@ -128,6 +155,22 @@ mod tests {
             assert!(guests.join(file).is_file(), "{file}");
         }
         assert!(Guests::iter().all(|name| !name.contains("/target/") && !name.contains("__pycache__")));
+    }
+
+    #[test]
+    fn houses_of_other_versions_go_when_unused_for_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let houses = ["demo-old", "demo-young", "other"].map(|name| dir.path().join(name));
+        for house in &houses {
+            fs::create_dir(house).unwrap();
+            fs::write(house.join(LAST_USE), "").unwrap();
+        }
+        for house in [&houses[0], &houses[2]] {
+            let file = fs::File::options().append(true).open(house.join(LAST_USE)).unwrap();
+            file.set_modified(SystemTime::now() - 2 * UNUSED_KEPT).unwrap();
+        }
+        prepare(dir.path()).unwrap();
+        assert_eq!(houses.map(|house| house.exists()), [false, true, true]);
     }
 
     #[test]

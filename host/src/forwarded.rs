@@ -55,7 +55,14 @@ impl Origin {
         };
         let claims = if believed { claims(headers) } else { Claims::default() };
         let prefix = headers.remove(X_FORWARDED_PREFIX).filter(|_| believed);
-        for name in [header::FORWARDED, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, X_REAL_IP] {
+        for name in [
+            header::FORWARDED,
+            X_FORWARDED_FOR,
+            X_FORWARDED_PROTO,
+            X_FORWARDED_HOST,
+            X_FORWARDED_PORT,
+            X_REAL_IP,
+        ] {
             headers.remove(name);
         }
         let mut chain = claims.chain;
@@ -78,7 +85,8 @@ impl Origin {
             }
         };
         let chain: Vec<String> = self.chain.iter().map(ToString::to_string).collect();
-        let mut forwarded: Vec<String> = self.chain.iter().map(|address| format!("for={}", node(*address))).collect();
+        let mut forwarded: Vec<String> =
+            self.chain.iter().map(|address| format!("for={}", node(*address))).collect();
         let last = format!("proto={};host=\"{host}\"", self.scheme);
         match forwarded.first_mut() {
             Some(first) => first.push_str(&format!(";{last}")),
@@ -175,7 +183,10 @@ fn address(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         return rest.split_once(']')?.0.parse().ok();
     }
-    text.parse().ok().or_else(|| text.rsplit_once(':')?.0.parse().ok()).map(|address: IpAddr| address.to_canonical())
+    text.parse()
+        .ok()
+        .or_else(|| text.rsplit_once(':')?.0.parse().ok())
+        .map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -194,7 +205,8 @@ mod tests {
 
     #[test]
     fn an_unknown_peer_is_not_believed() {
-        let fields = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-proto", "https"), ("forwarded", "for=6.6.6.6")];
+        let fields =
+            [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-proto", "https"), ("forwarded", "for=6.6.6.6")];
         let (origin, mut headers) = origin("1.2.3.4", &fields);
         assert_eq!(origin.client, Some("1.2.3.4".parse().unwrap()));
         assert_eq!(origin.scheme, Scheme::HTTP);
@@ -219,7 +231,10 @@ mod tests {
 
     #[test]
     fn forwarded_is_read_with_quotes_ports_and_ipv6() {
-        let fields = [("forwarded", "for=\"[2001:db8::1]:4711\";proto=https;host=\"shop.example:8443\", for=10.2.2.2")];
+        let fields = [(
+            "forwarded",
+            "for=\"[2001:db8::1]:4711\";proto=https;host=\"shop.example:8443\", for=10.2.2.2",
+        )];
         let (origin, _) = origin("10.0.0.1", &fields);
         assert_eq!(origin.client, Some("2001:db8::1".parse().unwrap()));
         assert_eq!(origin.scheme, Scheme::HTTPS);

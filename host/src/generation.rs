@@ -75,6 +75,12 @@ impl Generation {
     }
 }
 
+impl Drop for Generation {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// A 0.2 instance serves one request at a time, whatever the manifest says; a 0.3 instance is made to serve many.
 fn policy(instances: &plan::Instances, pre: &ProxyPre<Guest>) -> Policy {
     let (isolation, concurrency) = match pre {

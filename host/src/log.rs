@@ -21,7 +21,8 @@ pub fn start(format: LogFormat) -> WorkerGuard {
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(false).buffered_lines_limit(LINES_MAX).finish(std::io::stdout());
     let filter = EnvFilter::try_from_env("GUESTHOUSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_timer(UtcTime::rfc_3339());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_timer(UtcTime::rfc_3339());
     // A subscriber that is there already (a second house in one process) is as good.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).with_target(false).try_init().map_err(drop),

@@ -167,6 +167,9 @@ impl Place {
     }
 }
 
+/// How many problems are shown at once: nobody reads on beyond.
+const SHOWN_MAX: usize = 100;
+
 /// All problems of one run, sorted by place.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -199,12 +202,15 @@ impl Report {
         self
     }
 
-    /// All problems as text for people, one after the other with a blank line between; ends with a line feed unless
-    /// empty.
+    /// The problems as text for people, one after the other with a blank line between; ends with a line feed unless
+    /// empty. Of very many, the first are shown and the rest counted.
     pub fn render(&self, coloured: bool) -> String {
         let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
-        let shown = self.problems.iter().map(|problem| renderer.render(&[problem.group()]) + "\n");
-        shown.collect::<Vec<_>>().join("\n")
+        let shown = self.problems.iter().take(SHOWN_MAX);
+        let shown = shown.map(|problem| renderer.render(&[problem.group()]) + "\n");
+        let left = self.problems.len().saturating_sub(SHOWN_MAX);
+        let rest = (left > 0).then(|| format!("... and {left} more\n"));
+        shown.chain(rest).collect::<Vec<_>>().join("\n")
     }
 
     /// How many errors and warnings there are, for a closing line: `2 errors, 1 warning`.

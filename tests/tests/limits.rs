@@ -12,13 +12,22 @@ static HOUSE: SharedHouse = SharedHouse::new();
 
 fn house() -> Arc<House> {
     HOUSE.get(|| {
-        let mut manifest = Manifest::new().app("neighbour", "hello-rust", "").app("neighbour-p3", "hello-rust-p3", "");
+        let mut manifest =
+            Manifest::new().app("neighbour", "hello-rust", "").app("neighbour-p3", "hello-rust-p3", "");
         for isolation in ["request", "reuse"] {
             let instances = format!("instances.isolation = \"{isolation}\"");
             for guest in ["spin", "spin-p3"] {
                 manifest = manifest
-                    .app(&format!("{guest}-cpu-{isolation}"), guest, &format!("{instances}\nlimits.cpu-ms = 300"))
-                    .app(&format!("{guest}-wall-{isolation}"), guest, &format!("{instances}\nlimits.request-ms = 300"));
+                    .app(
+                        &format!("{guest}-cpu-{isolation}"),
+                        guest,
+                        &format!("{instances}\nlimits.cpu-ms = 300"),
+                    )
+                    .app(
+                        &format!("{guest}-wall-{isolation}"),
+                        guest,
+                        &format!("{instances}\nlimits.request-ms = 300"),
+                    );
             }
             for guest in ["wait", "wait-p3"] {
                 manifest = manifest.app(
@@ -31,7 +40,7 @@ fn house() -> Arc<House> {
                 manifest = manifest.app(
                     &format!("{guest}-{isolation}"),
                     guest,
-                    &format!("{instances}\nlimits.stream-ms = 300"),
+                    &format!("{instances}\nlimits = {{ request-ms = 300, cpu-ms = 300, stream-ms = 300 }}"),
                 );
             }
             manifest = manifest.app(
@@ -61,7 +70,10 @@ fn ask_among_neighbours(app: &str, path: &str) -> (u16, Duration) {
     let house = house();
     thread::scope(|scope| {
         let begun = Instant::now();
-        let asked = scope.spawn(|| (house.get(app, path).status(), begun.elapsed()));
+        let asked = {
+            let house = &house;
+            scope.spawn(move || (house.get(app, path).status(), begun.elapsed()))
+        };
         while !asked.is_finished() {
             assert_neighbours_answer(&house);
         }
@@ -206,7 +218,7 @@ fn a_full_queue_turns_requests_away_at_once() {
             connection
         })
         .collect();
-    house.log().wait_for_count("two at work", 2, |entry| entry.is_output("wait", "waiting "));
+    house.log().wait_for_count("two at work", 2, |entry| entry.is_output("wait", "waiting"));
     // The others may be on their way to the queue still; what comes when it is full is turned away.
     let refused = loop {
         let mut connection = house.connect();
@@ -229,10 +241,11 @@ fn a_full_queue_turns_requests_away_at_once() {
 
 #[test]
 fn a_request_waits_no_longer_than_it_may() {
-    let house = House::start(&Manifest::new().app("wait", "wait", "limits = { concurrent = 1, queue-ms = 200 }"));
+    let house =
+        House::start(&Manifest::new().app("wait", "wait", "limits = { concurrent = 1, queue-ms = 200 }"));
     let mut first = house.connect();
     first.send(Request::get("wait.test", "/?ms=1500").bytes());
-    house.log().wait_for("one at work", |entry| entry.is_output("wait", "waiting "));
+    house.log().wait_for("one at work", |entry| entry.is_output("wait", "waiting"));
     let begun = Instant::now();
     let refused = house.get("wait", "/ok");
     assert_eq!(refused.status(), 503);
@@ -248,7 +261,7 @@ fn no_queue_means_no_waiting() {
     let house = House::start(&Manifest::new().app("wait", "wait", "limits = { concurrent = 1, queue = 0 }"));
     let mut first = house.connect();
     first.send(Request::get("wait.test", "/?ms=1000").bytes());
-    house.log().wait_for("one at work", |entry| entry.is_output("wait", "waiting "));
+    house.log().wait_for("one at work", |entry| entry.is_output("wait", "waiting"));
     assert_eq!(house.get("wait", "/ok").status(), 503);
     assert_eq!(first.response("GET").status(), 200);
     house.assert_well("wait");
@@ -283,7 +296,9 @@ fn a_body_of_known_length_that_is_too_large_is_refused_before_it_is_sent() {
     for app in ["body", "body-p3", "body-unread"] {
         for expect in ["", "Expect: 100-continue\r\n"] {
             let mut connection = house.connect();
-            connection.send(format!("POST / HTTP/1.1\r\nHost: {app}.test\r\n{expect}Content-Length: 1048577\r\n\r\n"));
+            connection.send(format!(
+                "POST / HTTP/1.1\r\nHost: {app}.test\r\n{expect}Content-Length: 1048577\r\n\r\n"
+            ));
             let answer = connection.response("POST");
             assert_eq!(answer.status(), 413, "{app}");
             assert!(answer.head.closes(), "what would follow is the body");
@@ -324,9 +339,11 @@ fn a_body_of_just_the_limit_is_taken() {
 /// A guest in another guest's place would have its memory: nothing of an instance's memory is there for the next.
 #[test]
 fn memory_is_given_back() {
-    let house = House::start(
-        &Manifest::new().app_of("allocate", &component("allocate"), "limits = { memory-mib = 64, concurrent = 4 }"),
-    );
+    let house = House::start(&Manifest::new().app_of(
+        "allocate",
+        &component("allocate"),
+        "limits = { memory-mib = 64, concurrent = 4 }",
+    ));
     let ask = || assert!(house.get("allocate", "/").text().ends_with(" MiB\n"));
     (0..10).for_each(|_| ask());
     let before = house.memory().now_kib;

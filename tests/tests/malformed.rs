@@ -20,28 +20,44 @@ fn house() -> Arc<House> {
 /// What a client that means harm would have answered.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: other.test\r\n\r\n";
 
-/// Sends bytes with a good request behind them. The answer must be one of these, and the last word.
-fn assert_refused(bytes: &[u8], statuses: &[u16]) {
+/// Sends each with a good request behind it. The answers must be of these statuses, and the last word.
+fn assert_refused<R: AsRef<[u8]>>(requests: impl IntoIterator<Item = R>, statuses: &[u16]) {
     let house = house();
+    let faults: Vec<String> = requests
+        .into_iter()
+        .filter_map(|request| {
+            let fault = fault(&house, request.as_ref(), statuses)?;
+            let shown = request.as_ref()[..request.as_ref().len().min(200)].escape_ascii().to_string();
+            Some(format!("{shown}\n    {fault}"))
+        })
+        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    house.assert_well("app");
+}
+
+/// What is wrong with the way in which a request is refused.
+fn fault(house: &House, bytes: &[u8], statuses: &[u16]) -> Option<String> {
     let mut connection = house.connect();
     // The house may close before it has read all.
     let _ = connection.try_send([bytes, HIDDEN.as_bytes()].concat());
     connection.finish_sending();
     match connection.try_response("GET") {
-        Ok(answer) => {
-            let status = answer.status();
-            assert!(statuses.contains(&status), "{status}, not one of {statuses:?}, for {}", bytes.escape_ascii());
+        Ok(answer) if !statuses.contains(&answer.status()) => {
+            return Some(format!("status {}", answer.status()));
         }
-        Err(broken) => assert!(broken.head.is_none(), "{broken} for {}", bytes.escape_ascii()),
+        Ok(answer) if !answer.head.closes() => {
+            return Some(format!("status {} without a close", answer.status()));
+        }
+        Err(broken) if broken.head.is_some() => return Some(broken.to_string()),
+        _ => {}
     }
     let rest = connection.until_closed();
-    assert!(rest.is_empty(), "{:?} after {}", rest.escape_ascii().to_string(), bytes.escape_ascii());
-    house.assert_well("app");
+    (!rest.is_empty()).then(|| format!("and then {}", rest.escape_ascii()))
 }
 
 #[test]
 fn request_lines() {
-    for line in [
+    let lines = [
         "GET",
         "GET /",
         "GET / HTTP/1.1 more",
@@ -67,23 +83,22 @@ fn request_lines() {
         "GET * HTTP/1.1",
         ": / HTTP/1.1",
         "PRI * HTTP/2.0",
-    ] {
-        assert_refused(format!("{line}\r\nHost: app.test\r\n\r\n").as_bytes(), &[400, 404, 501, 505]);
-    }
+    ];
+    assert_refused(lines.map(|line| format!("{line}\r\nHost: app.test\r\n\r\n")), &[400, 501, 505]);
 }
 
 #[test]
 fn other_protocols() {
-    assert_refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", &[400, 505]);
-    assert_refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", &[400]);
-    assert_refused(b"SSH-2.0-OpenSSH_9.9\r\n", &[400]);
-    assert_refused(b"\x00\x00\x00\x00\x00\x00\x00\x00\r\n\r\n", &[400]);
-    assert_refused(&[0xff; 4096], &[400, 414, 431]);
+    let http_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    let tls = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    let ssh = b"SSH-2.0-OpenSSH_9.9\r\n";
+    let zeros = b"\x00\x00\x00\x00\x00\x00\x00\x00\r\n\r\n";
+    assert_refused([http_2.as_slice(), tls, ssh, zeros, &[0xff; 4096]], &[400, 414, 431, 505]);
 }
 
 #[test]
 fn hosts() {
-    for hosts in [
+    let hosts = [
         "",
         "Host: app.test\r\nHost: app.test\r\n",
         "Host: app.test\r\nHost: other.test\r\n",
@@ -113,27 +128,27 @@ fn hosts() {
         "Host app.test\r\n",
         "Host: app.test\r\n folded\r\n",
         " Host: app.test\r\n",
-    ] {
-        assert_refused(format!("GET / HTTP/1.1\r\n{hosts}\r\n").as_bytes(), &[400, 404, 421]);
-    }
+    ];
+    assert_refused(hosts.map(|hosts| format!("GET / HTTP/1.1\r\n{hosts}\r\n")), &[400]);
 }
 
 /// The first of these hosts could be known, the second no house can have: the answer must not come from an app.
 #[test]
 fn two_hosts_are_refused_as_such() {
-    let mut connection = house().connect();
+    let house = house();
+    let mut connection = house.connect();
     connection.send("GET / HTTP/1.1\r\nHost: app.test\r\nHost: other.test\r\n\r\n");
     let answer = connection.response("GET");
     assert_eq!(answer.status(), 400, "RFC 9112, 3.2: MUST be 400");
     assert!(answer.head.closes());
-    let mut connection = house().connect();
+    let mut connection = house.connect();
     connection.send("GET / HTTP/1.1\r\nAccept: */*\r\n\r\n");
     assert_eq!(connection.response("GET").status(), 400, "RFC 9112, 3.2: MUST be 400");
 }
 
 #[test]
 fn header_fields() {
-    for field in [
+    let fields = [
         "No-Colon",
         ": no name",
         "Space : before the colon",
@@ -146,14 +161,16 @@ fn header_fields() {
         "Fold: a\r\n b",
         "Brackets[]: v",
         "Quote\": v",
-    ] {
-        assert_refused(format!("GET / HTTP/1.1\r\nHost: app.test\r\n{field}\r\n\r\n").as_bytes(), &[400]);
-    }
+    ];
+    assert_refused(
+        fields.map(|field| format!("GET / HTTP/1.1\r\nHost: app.test\r\n{field}\r\n\r\n")),
+        &[400],
+    );
 }
 
 #[test]
 fn lengths() {
-    for lengths in [
+    let lengths = [
         "Content-Length: 5\r\nContent-Length: 6\r\n",
         "Content-Length: 5, 6\r\n",
         "Content-Length: -1\r\n",
@@ -165,31 +182,39 @@ fn lengths() {
         "Content-Length: \r\n",
         "Content-Length: 18446744073709551616\r\n",
         "Content-Length: 99999999999999999999999999\r\n",
-    ] {
-        assert_refused(format!("POST / HTTP/1.1\r\nHost: app.test\r\n{lengths}\r\nhello").as_bytes(), &[400, 413]);
-    }
+    ];
+    assert_refused(
+        lengths.map(|lengths| format!("POST / HTTP/1.1\r\nHost: app.test\r\n{lengths}\r\nhello")),
+        &[400, 413],
+    );
 }
 
 #[test]
 fn transfer_encodings() {
-    for encoding in [
+    let encodings = [
         "Transfer-Encoding: xchunked\r\n",
         "Transfer-Encoding: chunked, identity\r\n",
         "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: identity, chunked\r\n",
         "Transfer-Encoding: gzip\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
         "Transfer-Encoding: \"chunked\"\r\n",
         "Transfer-Encoding: chunked;q=1\r\n",
         "Transfer-Encoding:\r\n",
-    ] {
-        for app in ["app.test", "app-p3.test"] {
-            let request = format!("POST / HTTP/1.1\r\nHost: {app}\r\n{encoding}\r\n5\r\nhello\r\n0\r\n\r\n");
-            assert_refused(request.as_bytes(), &[400, 501]);
-        }
+    ];
+    let body = "5\r\nhello\r\n0\r\n\r\n";
+    for app in ["app.test", "app-p3.test"] {
+        assert_refused(
+            encodings.map(|encoding| format!("POST / HTTP/1.1\r\nHost: {app}\r\n{encoding}\r\n{body}")),
+            &[400, 501],
+        );
     }
-    let old = "POST / HTTP/1.0\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
-    assert_refused(old.as_bytes(), &[400]);
+    let old = format!("POST / HTTP/1.0\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    assert_refused([old], &[400]);
 }
 
 /// RFC 9112, 6.3: a request with both is refused, or ends the connection.
@@ -229,7 +254,6 @@ fn chunks() {
         "5\nhello\n0\n\n",
         "5\r\nhello0\r\n\r\n",
         "5\r\nhello\r\n0\r\nno colon\r\n\r\n",
-        "5;\x00\r\nhello\r\n0\r\n\r\n",
         "5;a\nhello\r\n0\r\n\r\n",
     ] {
         for app in ["app.test", "app-p3.test"] {
@@ -252,17 +276,19 @@ fn chunks() {
 fn too_large_a_head() {
     let long = "x".repeat(40_000);
     let header = format!("GET / HTTP/1.1\r\nHost: app.test\r\nX-Long: {long}\r\n\r\n");
-    assert_refused(header.as_bytes(), &[431]);
     let many = "X-Many: v\r\n".repeat(4000);
-    assert_refused(format!("GET / HTTP/1.1\r\nHost: app.test\r\n{many}\r\n").as_bytes(), &[431]);
-    assert_refused(format!("{long} / HTTP/1.1\r\nHost: app.test\r\n\r\n").as_bytes(), &[400, 431, 501]);
+    let many = format!("GET / HTTP/1.1\r\nHost: app.test\r\n{many}\r\n");
+    let method = format!("{long} / HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    assert_refused([header, many, method], &[431]);
 }
 
 #[test]
 fn too_long_a_target() {
     let long = "x".repeat(100_000);
-    assert_refused(format!("GET /{long} HTTP/1.1\r\nHost: app.test\r\n\r\n").as_bytes(), &[414, 431]);
-    assert_refused(format!("GET /?{long} HTTP/1.1\r\nHost: app.test\r\n\r\n").as_bytes(), &[414, 431]);
+    assert_refused(
+        ["/", "/?"].map(|start| format!("GET {start}{long} HTTP/1.1\r\nHost: app.test\r\n\r\n")),
+        &[414, 431],
+    );
     let within = "x".repeat(8000);
     let answer = house().send(&Request::get("other.test", &format!("/{within}")));
     assert_eq!(answer.status(), 200, "RFC 9110, 4.1: 8000 bytes should do");

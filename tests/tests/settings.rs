@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 static HOUSE: SharedHouse = SharedHouse::new();
 
 const SETTINGS: &str = r#"
-[apps.NAME.settings]
+[apps.APP.settings]
 SITE_TITLE = "Gästehaus <&>"
 DEBUG = false
 PORT = 8_000
@@ -28,7 +28,7 @@ fn house() -> Arc<House> {
     HOUSE.get(|| {
         let mut manifest = Manifest::new();
         for guest in ["settings", "settings-p3"] {
-            manifest = manifest.app(guest, guest, &SETTINGS.replace("NAME", guest));
+            manifest = manifest.app(guest, guest, &SETTINGS.replace("APP", guest));
         }
         manifest
             .app("bare", "settings", "")
@@ -91,7 +91,17 @@ fn what_is_not_set_is_not_there() {
 #[test]
 fn the_empty_path_is_all_settings() {
     let keys = json!([
-        "SITE_TITLE", "DEBUG", "PORT", "BIG", "RATE", "HUGE", "SINCE", "EMPTY", "ALLOWED_HOSTS", "MATRIX", "DATABASES",
+        "SITE_TITLE",
+        "DEBUG",
+        "PORT",
+        "BIG",
+        "RATE",
+        "HUGE",
+        "SINCE",
+        "EMPTY",
+        "ALLOWED_HOSTS",
+        "MATRIX",
+        "DATABASES",
         "LOGGING"
     ]);
     assert_eq!(ask("/get"), json!({ "table": keys }));
@@ -195,9 +205,7 @@ SECRET = "${{TOKEN}} and ${{ABSENT:-a default}}"
     let house = House::start_in(folder, &manifest, 1, |command| {
         command.env("TOKEN", "from outside").env_remove("ABSENT");
     });
-    let ask = |host: &str, path: &str| {
-        house.send(&Request::get(host, &format!("/get?path={path}"))).json()
-    };
+    let ask = |host: &str, path: &str| house.send(&Request::get(host, &format!("/get?path={path}"))).json();
     for host in ["site.test", "other.test"] {
         assert_eq!(ask(host, "DEFAULT_ONLY"), json!({ "boolean": true }));
         assert_eq!(ask(host, "FILE_ONLY"), json!({ "integer": 1 }));
@@ -218,9 +226,11 @@ fn apps_of_one_component_keep_their_settings_apart() {
     let reuse = "instances.isolation = \"reuse\"";
     let mut manifest = Manifest::new();
     for app in ["foo", "bar", "baz"] {
-        manifest = manifest
-            .app(app, "settings", &format!("{reuse}\nsettings = {{ NAME = \"{app}\" }}"))
-            .app(&format!("{app}-p3"), "settings-p3", &format!("settings = {{ NAME = \"{app}-p3\" }}"));
+        manifest = manifest.app(app, "settings", &format!("{reuse}\nsettings = {{ NAME = \"{app}\" }}")).app(
+            &format!("{app}-p3"),
+            "settings-p3",
+            &format!("settings = {{ NAME = \"{app}-p3\" }}"),
+        );
     }
     let house = House::start(&manifest);
     for _ in 0..5 {

@@ -27,8 +27,9 @@ const BOUND: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_connection_without_a_request_is_closed() {
+    let house = house();
     let begun = Instant::now();
-    let mut connection = house().connect();
+    let mut connection = house.connect();
     let rest = connection.until_closed();
     assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408 "), "{}", rest.escape_ascii());
     assert!(begun.elapsed() < BOUND);
@@ -36,9 +37,10 @@ fn a_connection_without_a_request_is_closed() {
 
 #[test]
 fn a_head_that_does_not_end_is_given_up() {
+    let house = house();
     for part in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: sink.test\r\nX-Never: en"] {
         let begun = Instant::now();
-        let mut connection = house().connect();
+        let mut connection = house.connect();
         connection.send(part);
         let rest = connection.until_closed();
         assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408 "), "{}", rest.escape_ascii());
@@ -62,7 +64,8 @@ fn a_head_that_trickles_is_given_up() {
 
 #[test]
 fn a_silent_connection_is_closed_after_its_request() {
-    let mut connection = house().connect();
+    let house = house();
+    let mut connection = house.connect();
     connection.send(Request::get("sink.test", "/ok").bytes());
     assert_eq!(connection.response("GET").text(), "ok\n");
     let begun = Instant::now();
@@ -73,31 +76,34 @@ fn a_silent_connection_is_closed_after_its_request() {
 /// The time between requests does not run while an answer is made.
 #[test]
 fn a_slow_answer_is_no_silence() {
-    let mut connection = house().connect();
+    let house = house();
+    let mut connection = house.connect();
     connection.send(Request::get("wait.test", "/?ms=900").bytes());
     assert_eq!(connection.response("GET").text(), "waited\n");
 }
 
 #[test]
 fn a_body_that_stops_coming_is_given_up() {
+    let house = house();
     for app in ["sink", "sink-p3"] {
         for head in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
             let begun = Instant::now();
-            let mut connection = house().connect();
+            let mut connection = house.connect();
             connection.send(format!("POST / HTTP/1.1\r\nHost: {app}.test\r\n{head}\r\n\r\n5\r\nhello\r\n"));
             let answer = connection.response("POST");
             assert_eq!(answer.status(), 408, "{app}: {}", answer.text());
             assert!(connection.until_closed().is_empty());
             assert!(begun.elapsed() < BOUND);
         }
-        house().assert_well(app);
+        house.assert_well(app);
     }
 }
 
 /// A body that comes slowly and steadily is taken, however long it takes in all.
 #[test]
 fn a_body_that_keeps_coming_is_taken() {
-    let mut connection = house().connect();
+    let house = house();
+    let mut connection = house.connect();
     connection.send("POST / HTTP/1.1\r\nHost: sink.test\r\nContent-Length: 12\r\n\r\n");
     for _ in 0..12 {
         connection.send("x");
@@ -116,7 +122,9 @@ fn a_client_that_does_not_read_loses_its_answer() {
         connection.send(Request::get(&format!("{app}.test"), "/").bytes());
         assert_eq!(connection.head().status, 200);
         house.assert_well(app);
-        let line = house.log().wait_for("the access line", |entry| entry.is_access(app) && entry.text("path") == "/");
+        let line = house
+            .log()
+            .wait_for("the access line", |entry| entry.is_access(app) && entry.text("path") == "/");
         assert_eq!(line.text("cut"), "true", "{line}");
     }
 }

@@ -19,8 +19,11 @@ fn house() -> Arc<House> {
         }
         for guest in ["endless", "endless-p3", "wait", "wait-p3", "spin", "spin-p3", "sink", "sink-p3"] {
             manifest = manifest.app(guest, guest, ONE_PLACE);
-            manifest =
-                manifest.app(&format!("{guest}-reused"), guest, &format!("{ONE_PLACE}\ninstances.isolation = \"reuse\""));
+            manifest = manifest.app(
+                &format!("{guest}-reused"),
+                guest,
+                &format!("{ONE_PLACE}\ninstances.isolation = \"reuse\""),
+            );
         }
         manifest
     })
@@ -41,9 +44,7 @@ fn hash(bytes: &[u8]) -> String {
 
 #[test]
 fn ten_megabytes_up_arrive_whole() {
-    let house = House::start(
-        &Manifest::new().app("sink", "sink", "").app("sink-p3", "sink-p3", ""),
-    );
+    let house = House::start(&Manifest::new().app("sink", "sink", "").app("sink-p3", "sink-p3", ""));
     let body = pattern(10_000_000);
     let expected = json!({ "bytes": body.len(), "hash": hash(&body), "trailers": [], "error": null });
     for app in ["sink.test", "sink-p3.test"] {
@@ -55,9 +56,7 @@ fn ten_megabytes_up_arrive_whole() {
 
 #[test]
 fn ten_megabytes_down_arrive_whole() {
-    let house = House::start(
-        &Manifest::new().app("stream", "stream", "").app("stream-p3", "stream-p3", ""),
-    );
+    let house = House::start(&Manifest::new().app("stream", "stream", "").app("stream-p3", "stream-p3", ""));
     let body = pattern(10_000_000);
     for app in ["stream", "stream-p3"] {
         for length in ["", "&length=1"] {
@@ -110,7 +109,9 @@ fn memory_is_flat_while_bodies_pass_through() {
     for path in ["/", "/hand-over"] {
         assert_flat(&house, path, |bytes| {
             let mut connection = house.connect();
-            connection.send(format!("POST {path} HTTP/1.1\r\nHost: echo-p3.test\r\nContent-Length: {bytes}\r\n\r\n"));
+            connection.send(format!(
+                "POST {path} HTTP/1.1\r\nHost: echo-p3.test\r\nContent-Length: {bytes}\r\n\r\n"
+            ));
             let mut sender = connection.second_handle();
             thread::scope(|scope| {
                 scope.spawn(move || {
@@ -128,9 +129,11 @@ fn memory_is_flat_while_bodies_pass_through() {
 /// A piece comes back before the next is sent: nothing waits for a whole body, nor for a full buffer.
 #[test]
 fn a_conversation_within_one_request() {
+    let house = house();
     for (app, path) in [("echo", "/"), ("echo-p3", "/"), ("echo-p3", "/hand-over")] {
-        let mut connection = house().connect();
-        connection.send(format!("POST {path} HTTP/1.1\r\nHost: {app}.test\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        let mut connection = house.connect();
+        connection
+            .send(format!("POST {path} HTTP/1.1\r\nHost: {app}.test\r\nTransfer-Encoding: chunked\r\n\r\n"));
         let mut head = None;
         for number in 0..20 {
             let piece = format!("piece {number:02}");
@@ -176,7 +179,7 @@ fn a_client_that_leaves_an_endless_answer_frees_the_instance() {
 fn a_client_that_leaves_a_waiting_guest_frees_the_instance() {
     for app in ["wait", "wait-reused", "wait-p3", "wait-p3-reused"] {
         for _ in 0..2 {
-            drop(begin(app, "waiting "));
+            drop(begin(app, "waiting"));
             assert_freed(app);
         }
     }
@@ -194,12 +197,12 @@ fn a_client_that_leaves_a_spinning_guest_frees_the_instance() {
 
 #[test]
 fn a_client_that_leaves_its_own_body_frees_the_instance() {
+    let house = house();
     for app in ["sink", "sink-reused", "sink-p3", "sink-p3-reused"] {
-        for head in ["Content-Length: 1000000", "Transfer-Encoding: chunked"] {
-            let mut connection = house().connect();
+        for (count, head) in [(1, "Content-Length: 1000000"), (2, "Transfer-Encoding: chunked")] {
+            let mut connection = house.connect();
             connection.send(format!("POST / HTTP/1.1\r\nHost: {app}.test\r\n{head}\r\n\r\n5\r\nhello\r\n"));
-            let house = house();
-            house.log().wait_for("the guest at work", |entry| entry.is_output(app, "reading"));
+            house.log().wait_for_count("the guest at work", count, |entry| entry.is_output(app, "reading"));
             drop(connection);
             assert_freed(app);
         }
@@ -209,9 +212,11 @@ fn a_client_that_leaves_its_own_body_frees_the_instance() {
 /// A client that leaves the queue gives its place in it to others.
 #[test]
 fn a_client_that_leaves_the_queue_is_not_served() {
-    let house = House::start(
-        &Manifest::new().app("wait", "wait", "limits = { concurrent = 1, queue = 1, request-ms = 600000 }"),
-    );
+    let house = House::start(&Manifest::new().app(
+        "wait",
+        "wait",
+        "limits = { concurrent = 1, queue = 1, request-ms = 600000 }",
+    ));
     let mut first = house.connect();
     first.send(Request::get("wait.test", "/?name=first").bytes());
     house.log().wait_for("the first in the guest", |entry| entry.is_output("wait", "waiting first"));

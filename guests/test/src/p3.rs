@@ -46,6 +46,9 @@ where
     if target.path == "/ok" { Ok(text(WELL)) } else { behave(request, target).await }
 }
 
+/// The body of an answer, to write on.
+pub type Body = StreamWriter<u8>;
+
 /// The end of a body: its trailers, or what went wrong.
 pub type End = Result<Option<Trailers>, ErrorCode>;
 
@@ -70,7 +73,20 @@ pub fn json(json: &serde_json::Value) -> Response {
 /// An answer with status 200 whose body a task of its own writes after the return.
 pub fn streamed<W, F>(headers: &[(&str, &str)], write: W) -> Response
 where
-    W: FnOnce(StreamWriter<u8>) -> F,
+    W: FnOnce(Body) -> F,
+    F: Future<Output = End> + 'static,
+{
+    streamed_then(headers, write, async {})
+}
+
+/// As [`streamed`], with what the task does once the host has taken the end of the body.
+pub fn streamed_then<W, F>(
+    headers: &[(&str, &str)],
+    write: W,
+    then: impl Future<Output = ()> + 'static,
+) -> Response
+where
+    W: FnOnce(Body) -> F,
     F: Future<Output = End> + 'static,
 {
     let headers: Vec<_> =
@@ -83,6 +99,7 @@ where
     spawn_local(async move {
         // Nobody reads the end of a body whose client has left.
         let _ = end.write(writing.await).await;
+        then.await;
     });
     response
 }
@@ -107,8 +124,6 @@ pub async fn piece(stream: &mut StreamReader<u8>) -> Option<Vec<u8>> {
 
 /// Sleeps, or for ever where no time is given.
 pub async fn sleep(ms: Option<u64>) {
-    match ms {
-        Some(ms) => wasip3::clocks::monotonic_clock::wait_for(ms * 1_000_000).await,
-        None => std::future::pending().await,
-    }
+    let pause_ns = ms.map_or(u64::MAX, |ms| ms * 1_000_000);
+    wasip3::clocks::monotonic_clock::wait_for(pause_ns).await;
 }

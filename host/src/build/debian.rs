@@ -1,7 +1,8 @@
 //! Debian's Rust compiler for WebAssembly, for machines where rustup cannot bring the target.
 //!
 //! Debian has no standard library for `wasm32-wasip2` among its packages, but its sources: cargo builds it along
-//! (`-Z build-std`, which needs RUSTC_BOOTSTRAP outside nightly), with `wasi-libc` for what lies below.
+//! (`-Z build-std`, which needs RUSTC_BOOTSTRAP outside nightly), with `wasi-libc` for what lies below. What it lacks
+//! is `wasm-component-ld`, the linker of that target: every toolchain of rustup has it, and crates.io.
 
 use std::{
     ffi::OsString,
@@ -21,8 +22,12 @@ use super::{
 const PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-22", "wasi-libc"];
 const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
-const LINKER: &str = "/usr/bin/wasm-ld-22";
+/// What the component linker calls, under the name of its package.
+const WASM_LD: &str = "/usr/bin/wasm-ld-22";
 const LIBC: &str = "/usr/lib/wasm32-wasi";
+
+const COMPONENT_LD: &str = "wasm-component-ld";
+const COMPONENT_LD_VERSION: &str = "0.5.31";
 
 /// Whether the operator asks for this one (`GUESTHOUSE_RUST_WASM=debian`).
 pub(super) fn is_wanted() -> bool {
@@ -36,16 +41,8 @@ pub(super) fn is_wanted() -> bool {
 pub(super) async fn toolchain(store: &Store, line: &Line<'_>, run: &Run) -> Result<Toolchain> {
     install(line, run).await?;
     let folder = store.path("rust").join("debian-bin");
-    let linker = folder.join("wasm-ld");
-    // rustc calls `wasm-ld`; the package has it under a versioned name.
-    if fs::read_link(&linker).ok().as_deref() != Some(Path::new(LINKER)) {
-        let link = || {
-            fs::create_dir_all(&folder)?;
-            let _absent = fs::remove_file(&linker);
-            std::os::unix::fs::symlink(LINKER, &linker)
-        };
-        link().with_context(|| format!("cannot make {}", linker.display()))?;
-    }
+    link(Path::new(WASM_LD), &folder.join("wasm-ld"))?;
+    link(&component_linker(store, line, run).await?, &folder.join(COMPONENT_LD))?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))
         .context("PATH cannot be extended")?;
@@ -60,6 +57,39 @@ pub(super) async fn toolchain(store: &Store, line: &Line<'_>, run: &Run) -> Resu
         ],
         target_dir: store.path("rust").join("target-debian"),
     })
+}
+
+/// The linker that makes components: that of rustup's toolchain, where there is one, else our own from crates.io.
+async fn component_linker(store: &Store, line: &Line<'_>, run: &Run) -> Result<PathBuf> {
+    let tool = Tool::new("rustc --print target-libdir", "rustc").args(["--print", "target-libdir"]);
+    let (output, _maybe_none) = tool.output(run).await;
+    let library = PathBuf::from(String::from_utf8_lossy(&output).trim());
+    let rustups = library.with_file_name("bin").join(COMPONENT_LD);
+    if rustups.is_file() {
+        return Ok(rustups);
+    }
+    let root = store.path("rust").join(format!("{COMPONENT_LD}-{COMPONENT_LD_VERSION}"));
+    let own = root.join("bin").join(COMPONENT_LD);
+    if !own.is_file() {
+        line.step(&format!("cargo install {COMPONENT_LD}"));
+        let tool =
+            Tool::new("cargo install", CARGO).env("RUSTC", RUSTC).args(["install", COMPONENT_LD, "--locked"]);
+        tool.args(["--version", COMPONENT_LD_VERSION, "--root"]).arg(&root).run(run).await?;
+    }
+    Ok(own)
+}
+
+/// Makes a symbolic link, or sets right the one that is there.
+fn link(to: &Path, at: &Path) -> Result<()> {
+    if fs::read_link(at).ok().as_deref() == Some(to) {
+        return Ok(());
+    }
+    let make = || {
+        fs::create_dir_all(at.parent().unwrap_or(Path::new("/")))?;
+        let _absent = fs::remove_file(at);
+        std::os::unix::fs::symlink(to, at)
+    };
+    make().with_context(|| format!("cannot make {}", at.display()))
 }
 
 async fn install(line: &Line<'_>, run: &Run) -> Result<()> {

@@ -18,21 +18,18 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
-/// Folders that never hold sources: what tools leave behind, and version control.
-const NOT_SOURCES: &[&str] = &[
-    "target",
-    "node_modules",
-    "__pycache__",
-    ".git",
-    ".hg",
-    ".svn",
-    ".guesthouse",
-    ".venv",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".tox",
-];
+/// Which files of a folder are sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kind {
+    /// Whatever goes into the component; `guests/python/builder/bundle.py` leaves out what is left out here.
+    Python,
+    /// Folders that tools mark as their caches (<https://bford.info/cachedir/>), such as cargo's `target`, are none. What
+    /// the compiler reads for all that, it tells (see `depinfo`).
+    Rust,
+}
+
+const FOLDERS_LEFT_OUT: &[&str] = &["__pycache__", "node_modules"];
+const FILES_LEFT_OUT: &[&str] = &[".pyc", ".pyo", ".sqlite3", ".sqlite3-journal", ".wasm"];
 
 /// Coarsest step of the file-time clocks in use, in nanoseconds: kernels stamp files once per timer tick (10 ms at
 /// most), and some file systems keep two seconds.
@@ -41,6 +38,7 @@ const CLOCK_STEP_NS: i64 = 2_000_000_000;
 /// Files and their content at one moment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Inputs {
+    kind: Kind,
     /// Folders of which every file counts, those that come later too.
     trees: Vec<PathBuf>,
     /// By absolute path. `None`: there was no such file, and its appearing would be a change.
@@ -68,14 +66,15 @@ impl Inputs {
     /// # Errors
     /// A folder or file that exists and cannot be read.
     pub(super) fn read(
+        kind: Kind,
         trees: Vec<PathBuf>,
         extra: impl IntoIterator<Item = PathBuf>,
         known: Option<&Inputs>,
     ) -> Result<Inputs> {
         let taken = now_ns();
-        let mut inputs = Inputs { trees, files: BTreeMap::new(), taken, hashed: 0 };
+        let mut inputs = Inputs { kind, trees, files: BTreeMap::new(), taken, hashed: 0 };
         for tree in inputs.trees.clone() {
-            for path in files_below(&tree)? {
+            for path in files_below(kind, &tree)? {
                 inputs.add(path, known)?;
             }
         }
@@ -91,7 +90,7 @@ impl Inputs {
     /// As [`Inputs::read`].
     pub(super) fn again(&self) -> Result<Inputs> {
         // Files that the folders had and have no more are recorded as such.
-        Inputs::read(self.trees.clone(), self.files.keys().cloned(), Some(self))
+        Inputs::read(self.kind, self.trees.clone(), self.files.keys().cloned(), Some(self))
     }
 
     /// Whether both have the same files with the same content, whatever their times.
@@ -209,9 +208,11 @@ fn metadata(path: &Path) -> Result<Option<Metadata>> {
     }
 }
 
-fn files_below(tree: &Path) -> Result<Vec<PathBuf>> {
+fn files_below(kind: Kind, tree: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in WalkDir::new(tree).follow_links(true).into_iter().filter_entry(is_source) {
+    for entry in
+        WalkDir::new(tree).follow_links(true).into_iter().filter_entry(|entry| is_source(kind, entry))
+    {
         match entry {
             Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
             Ok(_) => {}
@@ -225,12 +226,20 @@ fn files_below(tree: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn is_source(entry: &DirEntry) -> bool {
-    let Some(name) = entry.file_name().to_str() else { return true };
+fn is_source(kind: Kind, entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
     if entry.depth() == 0 {
         return true;
     }
-    if entry.file_type().is_dir() { !NOT_SOURCES.contains(&name) } else { !name.ends_with(".pyc") }
+    // Version control, caches, editors' files; and `.env`, which may hold secrets.
+    if name.starts_with('.') {
+        return false;
+    }
+    if !entry.file_type().is_dir() {
+        return !FILES_LEFT_OUT.iter().any(|ending| name.ends_with(ending));
+    }
+    let has = |file: &str| entry.path().join(file).exists();
+    !(FOLDERS_LEFT_OUT.contains(&&*name) || has("pyvenv.cfg") || (kind == Kind::Rust && has("CACHEDIR.TAG")))
 }
 
 fn is_gone(error: &walkdir::Error) -> bool {
@@ -257,11 +266,13 @@ mod tests {
         fs::write(dir.path().join("pkg/a.py"), "one").unwrap();
         fs::write(dir.path().join("pkg/__pycache__/a.pyc"), "x").unwrap();
         fs::write(dir.path().join("target/out"), "x").unwrap();
+        fs::write(dir.path().join("target/CACHEDIR.TAG"), "x").unwrap();
+        fs::write(dir.path().join("db.sqlite3"), "x").unwrap();
         dir
     }
 
     fn read(dir: &Path) -> Inputs {
-        Inputs::read(vec![dir.to_owned()], [dir.join("absent.toml")], None).unwrap()
+        Inputs::read(Kind::Rust, vec![dir.to_owned()], [dir.join("absent.toml")], None).unwrap()
     }
 
     fn digest(inputs: &Inputs) -> String {
@@ -275,6 +286,13 @@ mod tests {
         let dir = tree();
         let paths: Vec<_> = read(dir.path()).files.into_keys().collect();
         assert_eq!(paths, [dir.path().join("absent.toml"), dir.path().join("pkg/a.py")]);
+    }
+
+    #[test]
+    fn a_python_package_may_be_called_as_cargos_folder_is() {
+        let dir = tree();
+        let inputs = Inputs::read(Kind::Python, vec![dir.path().join("target")], [], None).unwrap();
+        assert_eq!(inputs.files.len(), 2);
     }
 
     #[test]
@@ -318,7 +336,7 @@ mod tests {
     #[test]
     fn the_same_sources_elsewhere_have_the_same_digest() {
         let (one, other) = (tree(), tree());
-        let only = |dir: &Path| Inputs::read(vec![dir.to_owned()], [], None).unwrap();
+        let only = |dir: &Path| Inputs::read(Kind::Python, vec![dir.to_owned()], [], None).unwrap();
         assert_eq!(digest(&only(one.path())), digest(&only(other.path())));
         fs::write(other.path().join("pkg/a.py"), "two").unwrap();
         assert_ne!(digest(&only(one.path())), digest(&only(other.path())));

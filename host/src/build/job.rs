@@ -168,7 +168,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Builds all jobs: those of Python and Rust beside each other, since they use different tools; then the commands,
-    /// which may use what the others have made.
+    /// which may use what the others have made. None begins any more once the build is to stop.
     pub(super) async fn build(&self, jobs: Vec<Job<'a>>) -> Results {
         let (mut python, mut rust, mut commands) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
@@ -181,7 +181,7 @@ impl<'a> Builder<'a> {
         let (mut results, (built, failed)) = futures::join!(self.python(python), self.rust(rust));
         results.0.extend(built);
         results.1.extend(failed);
-        for (job, command) in commands {
+        for (job, command) in commands.into_iter().take_while(|_| !self.stop.is_cancelled()) {
             add(&mut results, self.command(&job, command).await);
         }
         results
@@ -190,6 +190,7 @@ impl<'a> Builder<'a> {
     async fn python(&self, jobs: Vec<(Job<'a>, &Python)>) -> Results {
         let shared = Mutex::new(());
         let (shared, mut results) = (&shared, Results::default());
+        let jobs = jobs.into_iter().take_while(|_| !self.stop.is_cancelled());
         let builds = stream::iter(jobs).map(|(job, python)| async move {
             let line = self.progress.start(&job.label(), job.kind());
             let made = self.python_one(python, shared, &line, &self.run(&job)).await;
@@ -225,7 +226,9 @@ impl<'a> Builder<'a> {
     /// One call of cargo for each folder.
     async fn rust(&self, mut jobs: Vec<(Job<'a>, &Rust)>) -> Results {
         let mut results = Results::default();
-        while let Some((_, first)) = jobs.first() {
+        while let Some((_, first)) = jobs.first()
+            && !self.stop.is_cancelled()
+        {
             let dir = first.dir.clone();
             let (group, rest) = jobs.into_iter().partition(|(_, rust)| rust.dir == dir);
             jobs = rest;
@@ -246,7 +249,7 @@ impl<'a> Builder<'a> {
                 }
             }
             Err(error) => {
-                self.progress.note(&format!("{} failed", label(&names)));
+                self.failed(&label(&names));
                 results.1.push(Failure { apps: names, error });
             }
         }
@@ -293,9 +296,16 @@ impl<'a> Builder<'a> {
                 Ok(job.outcomes(How::Built(elapsed), bytes))
             }
             Err(error) => {
-                self.progress.note(&format!("{label} failed"));
+                self.failed(&label);
                 Err(job.failure(error))
             }
+        }
+    }
+
+    /// Says so at once; the reasons come at the end.
+    fn failed(&self, label: &str) {
+        if !self.stop.is_cancelled() {
+            self.progress.note(&format!("{label} failed"));
         }
     }
 

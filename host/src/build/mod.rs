@@ -205,6 +205,7 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Each after the first begins like the first one does when it is printed.
 fn join(failures: &[Failure]) -> String {
-    failures.iter().map(Failure::to_string).collect::<Vec<_>>().join("\n")
+    failures.iter().map(Failure::to_string).collect::<Vec<_>>().join("\nerror: ")
 }

@@ -62,7 +62,8 @@ impl Progress {
         let bar = match &self.mode {
             Mode::Live(lines) => {
                 let bar = lines.add(ProgressBar::new_spinner());
-                if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {msg}") {
+                if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed_precise} {msg}")
+                {
                     bar.set_style(style);
                 }
                 bar.set_prefix(format!("building {label} ({kind})"));

@@ -9,12 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 
 use super::{
     embedded::{self, PythonLibrary, Wit},
-    inputs::Inputs,
+    inputs::{Inputs, Kind},
     interpreter::{self, tool},
     progress::Line,
     store::{Store, check_component},
@@ -25,6 +25,9 @@ use crate::plan::{Python, Wasi};
 /// Carries CPython 3.14, compiled to WebAssembly.
 const COMPONENTIZE: &str = "componentize-py==0.25.1";
 const GUEST_PYTHON: &str = "3.14";
+
+/// Time zones, for projects that do not bring their own: a guest has no zone files of an operating system.
+const ZONES: &str = "tzdata==2026.6";
 
 /// Changed when the same sources would give another component for a reason that nothing else shows.
 const RECIPE_VERSION: &str = "1";
@@ -46,7 +49,7 @@ const PIP_INSTALL: &[&str] = &[
 /// Feeds what the component depends on beside the project's files and requirements.
 pub(super) fn digest_recipe(python: &Python, hasher: &mut Sha256) {
     let wasi = wasi_version(python.wasi);
-    for part in ["python", RECIPE_VERSION, COMPONENTIZE, wasi, &python.wsgi]
+    for part in ["python", RECIPE_VERSION, COMPONENTIZE, ZONES, wasi, &python.wsgi]
         .into_iter()
         .chain(python.include.iter().map(String::as_str))
     {
@@ -59,10 +62,12 @@ pub(super) fn digest_recipe(python: &Python, hasher: &mut Sha256) {
 
 /// The files that the component is made from: the project and the requirements files.
 pub(super) fn inputs(python: &Python) -> Result<Inputs> {
-    if !python.dir.is_dir() {
-        bail!("there is no folder {}\nhelp: mend `python` in `source`", python.dir.display());
-    }
-    Inputs::read(vec![python.dir.clone()], requirement_files(python.requirements.as_deref())?, None)
+    Inputs::read(
+        Kind::Python,
+        vec![python.dir.clone()],
+        requirement_files(python.requirements.as_deref())?,
+        None,
+    )
 }
 
 /// Names the component in the cache: the same sources give the same, wherever they lie.
@@ -132,7 +137,8 @@ async fn environment(store: &Store, line: &Line<'_>, run: &Run) -> Result<PathBu
     let interpreter = folder.join("bin/python");
     let ready = folder.join("ready");
     // `exists` follows the link to the Python that it was made with, which may have been removed since.
-    if ready.exists() && interpreter.exists() {
+    let wanted = format!("{COMPONENTIZE} {ZONES}");
+    if interpreter.exists() && fs::read_to_string(&ready).is_ok_and(|had| had == wanted) {
         return Ok(interpreter);
     }
     line.step(&format!("installing {COMPONENTIZE}"));
@@ -142,9 +148,9 @@ async fn environment(store: &Store, line: &Line<'_>, run: &Run) -> Result<PathBu
     let python = interpreter::find(run).await?;
     let make = tool("python -m venv", &python).args(["-m", "venv"]).arg(&folder).run(run).await;
     make.map_err(|error| mend_venv(error, &python))?;
-    let install = pip("pip install", &interpreter).arg(COMPONENTIZE).run(run).await;
+    let install = pip("pip install", &interpreter).args([COMPONENTIZE, ZONES]).run(run).await;
     install.map_err(|error| mend_pip(error, None))?;
-    fs::write(&ready, COMPONENTIZE).with_context(|| format!("cannot write {}", ready.display()))?;
+    fs::write(&ready, wanted).with_context(|| format!("cannot write {}", ready.display()))?;
     Ok(interpreter)
 }
 

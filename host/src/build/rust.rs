@@ -9,13 +9,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
     Made, debian, depinfo,
-    inputs::{Inputs, sha256_file},
+    inputs::{Inputs, Kind, sha256_file},
     progress::Line,
     store::{Store, check_component},
     tool::{Run, Tool, ToolError},
@@ -101,14 +101,11 @@ pub(super) async fn build(
     line: &Line<'_>,
     run: &Run,
 ) -> Result<Vec<Result<Made>>> {
-    if !dir.join("Cargo.toml").is_file() {
-        bail!("there is no Cargo.toml in {}\nhelp: mend `rust` in `source`", dir.display());
-    }
     let toolchain = toolchain(dir, store, line, run).await?;
     let metadata = metadata(dir, &toolchain, run).await?;
     let choices = wanted.iter().map(|rust| {
         let choice = choose(&metadata, rust)?;
-        let before = Inputs::read(vec![folder_of(choice.package)], [], None)?;
+        let before = Inputs::read(Kind::Rust, vec![folder_of(choice.package)], [], None)?;
         Ok((choice, before))
     });
     let choices: Vec<Result<(Choice<'_>, Inputs)>> = choices.collect();
@@ -124,7 +121,7 @@ pub(super) async fn build(
         let artifact = artifact.ok_or_else(|| no_artifact(failure.as_ref(), choice))?;
         check_component(&artifact)?;
         let extra = further_inputs(dir, &metadata, &artifacts, &artifact)?;
-        let inputs = Inputs::read(vec![folder_of(choice.package)], extra, Some(before))?;
+        let inputs = Inputs::read(Kind::Rust, vec![folder_of(choice.package)], extra, Some(before))?;
         let changed = before.first_change(&inputs).map(Path::to_owned);
         Ok(Made { key: sha256_file(&artifact)?, component: artifact, inputs, changed, scratch: None })
     };

@@ -238,7 +238,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::inputs::Kind, *};
 
     fn component(dir: &Path, tail: &[u8]) -> PathBuf {
         let path = dir.join("made.wasm");
@@ -276,7 +276,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let kept = store.keep("abc", &component(dir.path(), b"1")).unwrap();
-        store.write_stamp("recipe", Inputs::read(vec![], [], None).unwrap(), "abc").unwrap();
+        store.write_stamp("recipe", Inputs::read(Kind::Rust, vec![], [], None).unwrap(), "abc").unwrap();
         let stamp = store.stamp("recipe").unwrap();
         assert_eq!(store.stamped(&stamp), Some(kept.clone()));
         fs::write(&kept, "damaged").unwrap();
@@ -297,7 +297,7 @@ mod tests {
             }
             store.keep(key, &made).unwrap();
         }
-        store.write_stamp("recipe", Inputs::read(vec![], [], None).unwrap(), "used").unwrap();
+        store.write_stamp("recipe", Inputs::read(Kind::Rust, vec![], [], None).unwrap(), "used").unwrap();
         store.prune().unwrap();
         assert_eq!(
             ["used", "unused", "young"].map(|key| store.component(key).is_some()),

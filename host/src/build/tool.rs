@@ -4,6 +4,7 @@
 //! Knows nothing of what the tools are for.
 
 use std::{
+    borrow::Cow,
     ffi::OsStr,
     fmt,
     fs::{self, File, OpenOptions},
@@ -26,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Lines of a failed tool's output that are shown: from its first error on, or the last.
 const ERROR_LINES_MAX: usize = 60;
 const LAST_LINES_MAX: usize = 20;
+/// Characters of a line that are shown from its beginning and from its end.
+const LINE_HEAD_MAX: usize = 240;
+const LINE_TAIL_MAX: usize = 120;
 /// Bytes of the output that are looked at for that; the log file has the rest.
 const EXCERPT_BYTES_MAX: u64 = 256 * 1024;
 
@@ -238,7 +242,7 @@ impl fmt::Display for ToolError {
             ToolError::Failed { name, status, excerpt, log } => {
                 write!(f, "`{name}` failed ({status})")?;
                 for line in excerpt.lines() {
-                    write!(f, "\n  | {line}")?;
+                    write!(f, "\n  | {}", shortened(line))?;
                 }
                 write!(f, "\n  whole log: {}", log.display())
             }
@@ -270,6 +274,20 @@ fn from_first(output: &str, level: &str) -> Option<String> {
         shown.push("…");
     }
     (!shown.is_empty()).then(|| shown.join("\n").trim_end().to_owned())
+}
+
+/// A line without its middle, if it is very long: pip lists every version that there ever was.
+fn shortened(line: &str) -> Cow<'_, str> {
+    let cut = |(at, _)| at;
+    let head = line.char_indices().nth(LINE_HEAD_MAX).map(cut);
+    let tail = line.char_indices().nth_back(LINE_TAIL_MAX).map(cut);
+    match (head, tail) {
+        (Some(head), Some(tail)) if head < tail => {
+            let ends = (line.get(..head).unwrap_or_default(), line.get(tail..).unwrap_or_default());
+            format!("{} … {}", ends.0, ends.1).into()
+        }
+        _ => line.into(),
+    }
 }
 
 /// What was written to the log from `start` on; of very much, the end.
@@ -368,6 +386,13 @@ mod tests {
         assert!(excerpt(&many).starts_with("line 80\n"));
         assert_eq!(excerpt("a\n  error[E0425]: x\n --> y\n"), "  error[E0425]: x\n --> y");
         assert!(excerpt(&format!("ERROR: pip\n{many}")).ends_with("line 58\n…"));
+    }
+
+    #[test]
+    fn very_long_lines_lose_their_middle() {
+        assert_eq!(shortened("short"), "short");
+        let long = format!("{}{}{}", "ä".repeat(LINE_HEAD_MAX), "x".repeat(1000), "ö".repeat(LINE_TAIL_MAX));
+        assert_eq!(shortened(&long).replace('x', ""), long.replacen('x', " … ", 1).replace('x', ""));
     }
 
     #[test]

@@ -31,10 +31,15 @@ impl Watch {
         self.notify.notify_one();
     }
 
+    /// What went wrong so far.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Resolves when the body is too large or does not come.
     pub(super) async fn failed(&self) -> Failure {
         loop {
-            if let Some(failure) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(failure) = self.failure() {
                 return failure;
             }
             self.notify.notified().await;
@@ -64,7 +69,10 @@ impl<B: Body<Data = Bytes, Error: Into<HttpError>> + Unpin> Body for Incoming<B>
     type Data = Bytes;
     type Error = HttpError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         let this = &mut *self;
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -129,7 +137,10 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let frame = std::task::ready!(match &mut this.source {
             Source::Guest(body) => Pin::new(body).poll_frame(cx),

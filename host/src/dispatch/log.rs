@@ -58,12 +58,12 @@ impl Access {
         match failure {
             // The client's own doing, which the access log shows well enough.
             Failure::ClientGone | Failure::ClientStalled | Failure::BodyTooLarge(_) => {
-                tracing::debug!(app, generation, request, cause = %failure, "{failure}");
+                tracing::debug!(app, generation, request, cause = failure.cause(), "{failure}");
             }
             Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
-                tracing::warn!(app, generation, request, cause = %failure, "{failure}");
+                tracing::warn!(app, generation, request, cause = failure.cause(), "{failure}");
             }
-            _ => tracing::error!(app, generation, request, cause = %failure, "{failure}"),
+            _ => tracing::error!(app, generation, request, cause = failure.cause(), "{failure}"),
         }
     }
 
@@ -74,11 +74,11 @@ impl Access {
             return;
         }
         let (app, generation) = self.app();
-        tracing::error!(app, generation, request = self.request, cause = %error, "{error}");
+        tracing::error!(app, generation, request = self.request, cause = error.cause(), "{error}");
     }
 
-    fn app(&self) -> (&str, u64) {
-        self.app.as_ref().map_or(("", 0), |(app, generation)| (app, *generation))
+    fn app(&self) -> (Option<&str>, Option<u64>) {
+        self.app.as_ref().map(|(app, generation)| (&**app, *generation)).unzip()
     }
 }
 

@@ -60,7 +60,12 @@ where
 
 type Answer = (http::response::Parts, Body);
 
-async fn answer<B>(house: &House, peer: Peer, request: Request<B>, access: &mut Access) -> Result<Answer, Refusal>
+async fn answer<B>(
+    house: &House,
+    peer: Peer,
+    request: Request<B>,
+    access: &mut Access,
+) -> Result<Answer, Refusal>
 where
     B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
 {
@@ -74,7 +79,10 @@ where
     let target = house.plan.routes.lookup(&host, port, &path);
     let found = target.and_then(|target| Some((house.generations.get(target.app)?, target.route)));
     let Some((generation, route)) = found else {
-        return Err(Refusal::UnknownHost { host: addressed.authority.clone(), path: path.as_str().to_owned() });
+        return Err(Refusal::UnknownHost {
+            host: addressed.authority.clone(),
+            path: path.as_str().to_owned(),
+        });
     };
     access.app = Some((generation.app.name.clone(), generation.number));
     let limits = &generation.app.limits;
@@ -103,7 +111,7 @@ where
     let limits = &generation.app.limits;
     let begun = Instant::now();
     let watch = Arc::new(Watch::default());
-    let request = addressed.for_guest(rules, access.request).map(|body| {
+    let request = addressed.for_guest(rules, access.request)?.map(|body| {
         let stall_max = house.plan.server.stall_timeout;
         body::Incoming::new(body, limits.body_bytes, stall_max, watch.clone()).boxed_unsync()
     });
@@ -117,6 +125,10 @@ where
         },
         failure = watch.failed() => return Err(failure.into()),
     };
+    // A guest that was told of the broken body may have answered for it; the host's own answer is the right one.
+    if let Some(failure) = watch.failure() {
+        return Err(failure.into());
+    }
     let (head, body) = response.into_parts();
     let length = check_head(&head).map_err(Failure::BadAnswer)?;
     let body = exchange.body(body, length, begun + limits.stream);
@@ -138,7 +150,10 @@ impl http_body::Body for Discard {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let empty = |frame: Result<Frame<Bytes>, BodyError>| frame.map(|_| Frame::data(Bytes::new()));
         Pin::new(&mut self.0).poll_frame(cx).map(|frame| frame.map(empty))
     }

@@ -27,19 +27,9 @@ impl<B> Addressed<B> {
         if request.method() == Method::CONNECT {
             return Err(Refusal::Connect);
         }
-        let headers = request.headers();
-        if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
-            return Err(Refusal::BadRequest("Both Transfer-Encoding and Content-Length are given."));
-        }
-        let mut hosts = headers.get_all(header::HOST).iter();
-        let host = match (hosts.next(), hosts.next()) {
-            (Some(host), None) => {
-                Some(host.to_str().map_err(|_| Refusal::BadRequest("The Host field is not a host."))?.to_owned())
-            }
-            (None, _) if request.version() < Version::HTTP_11 => None,
-            (None, _) => return Err(Refusal::BadRequest("The Host field is missing.")),
-            (Some(_), Some(_)) => return Err(Refusal::BadRequest("There is more than one Host field.")),
-        };
+        check_target(request.uri())?;
+        check_framing(request.headers())?;
+        let host = host_field(&request)?;
         let authority = match request.uri().authority() {
             Some(authority) if authority.as_str().contains('@') => {
                 return Err(Refusal::BadRequest("The request target names a user."));
@@ -67,27 +57,83 @@ impl<B> Addressed<B> {
     }
 
     /// The request as the guest sees it on this route.
-    pub(super) fn for_guest(self, route: &plan::Route, number: u64) -> Request<B> {
+    ///
+    /// # Errors
+    /// 400 for a target that cannot be written as a URI.
+    pub(super) fn for_guest(self, route: &plan::Route, number: u64) -> Result<Request<B>, Refusal> {
         let path = self.path();
         let (mount, path) = match route.strip_prefix {
             true => (route.prefix.as_str(), path.without(&route.prefix)),
             false => ("", path.as_str()),
         };
-        let uri = guest_uri(self.origin.scheme.clone(), &self.authority, path, self.request.uri().query());
+        let uri = guest_uri(self.origin.scheme.clone(), &self.authority, path, self.request.uri().query())
+            .ok_or(Refusal::BadRequest("The request target is not valid."))?;
         let (mut parts, body) = self.request.into_parts();
-        // An answer to 100-continue was the host's to give; trailers and upgrades are between the client and the host.
-        for name in [header::EXPECT, header::HOST, header::CONNECTION, header::UPGRADE, header::TE] {
-            parts.headers.remove(name);
-        }
+        remove_hop_by_hop(&mut parts.headers);
         self.origin.write(&mut parts.headers, &self.authority, mount);
         parts.headers.insert("x-request-id", number.into());
         for (name, value) in &route.headers {
             parts.headers.insert(name, value.clone());
         }
-        if let Some(uri) = uri {
-            parts.uri = uri;
-        }
-        Request::from_parts(parts, body)
+        parts.uri = uri;
+        Ok(Request::from_parts(parts, body))
+    }
+}
+
+/// An app is asked for by origin-form or absolute-form (RFC 9112, section 3.2); hyper reads `GET name` as authority-form.
+fn check_target(uri: &Uri) -> Result<(), Refusal> {
+    let bare_authority = uri.authority().is_some() && uri.scheme().is_none();
+    if bare_authority || !uri.path().starts_with('/') {
+        return Err(Refusal::BadRequest("The request target is no path."));
+    }
+    Ok(())
+}
+
+/// Framing that two servers could read in two ways is refused (RFC 9112, section 6.1): no coding but `chunked` is known
+/// here, and a length beside it is an attempt at smuggling.
+fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(Refusal::BadRequest("Both Transfer-Encoding and Content-Length are given."));
+    }
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(Refusal::BadRequest("The only Transfer-Encoding known here is `chunked`, once."));
+    }
+    Ok(())
+}
+
+/// The one `Host` field. Only HTTP/1.0 may go without.
+fn host_field<B>(request: &Request<B>) -> Result<Option<String>, Refusal> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => match host.to_str() {
+            Ok(host) => Ok(Some(host.to_owned())),
+            Err(_) => Err(Refusal::BadRequest("The Host field is not a host.")),
+        },
+        (None, _) if request.version() < Version::HTTP_11 => Ok(None),
+        (None, _) => Err(Refusal::BadRequest("The Host field is missing.")),
+        (Some(_), Some(_)) => Err(Refusal::BadRequest("There is more than one Host field.")),
+    }
+}
+
+/// Fields between the client and the host: those of RFC 9110, section 7.6.1, with all that `Connection` names. `Expect`
+/// is the host's to answer, and the authority is not in a field for guests.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_owned())
+        .collect();
+    for name in named {
+        headers.remove(name.as_str());
+    }
+    for name in
+        [header::CONNECTION, header::TE, header::TRAILER, header::UPGRADE, header::EXPECT, header::HOST]
+    {
+        headers.remove(name);
     }
 }
 

@@ -27,7 +27,8 @@ impl ComponentDigest {
     pub fn of_file(path: &Path) -> Result<Self> {
         let mut digest = Sha256::new();
         let mut file = fs::File::open(path).with_context(|| format!("reading {}", path.display()))?;
-        io::copy(&mut file, &mut HashWriter(&mut digest)).with_context(|| format!("reading {}", path.display()))?;
+        io::copy(&mut file, &mut HashWriter(&mut digest))
+            .with_context(|| format!("reading {}", path.display()))?;
         Ok(Self(hex::encode(digest.finalize())))
     }
 
@@ -105,7 +106,9 @@ impl Cache {
     pub fn get(&self, component: &ComponentDigest) -> Lookup {
         let path = self.path(component);
         let Ok(mut file) = fs::File::open(&path) else { return Lookup::Absent };
-        let Ok(expected) = fs::read(path.with_extension("mac")) else { return Lookup::Rejected("it has no digest") };
+        let Ok(expected) = fs::read(path.with_extension("mac")) else {
+            return Lookup::Rejected("it has no digest");
+        };
         match file.metadata() {
             Ok(meta) if meta.uid() == current_uid() && meta.mode() & 0o022 == 0 => {}
             _ => return Lookup::Rejected("others may have written it"),
@@ -139,7 +142,8 @@ impl Cache {
     }
 
     fn mac(&self, file: &mut fs::File) -> Result<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).context("the cache's key has a wrong length")?;
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).context("the cache's key has a wrong length")?;
         let mut buffer = vec![0; 1 << 20];
         loop {
             match file.read(&mut buffer)? {
@@ -157,14 +161,19 @@ fn key(dir: &Path) -> Result<[u8; KEY_BYTES]> {
         match fs::read(&path) {
             Ok(bytes) => {
                 return bytes.try_into().ok().with_context(|| {
-                    format!("{} is damaged: remove the folder {}, it is made again", path.display(), dir.display())
+                    format!(
+                        "{} is damaged: remove the folder {}, it is made again",
+                        path.display(),
+                        dir.display()
+                    )
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         }
         let mut key = [0; KEY_BYTES];
-        getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("no random numbers from the system: {error}"))?;
+        getrandom::fill(&mut key)
+            .map_err(|error| anyhow::anyhow!("no random numbers from the system: {error}"))?;
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         file.write_all(&key)?;
         file.as_file().sync_all()?;
@@ -177,7 +186,6 @@ fn key(dir: &Path) -> Result<[u8; KEY_BYTES]> {
     }
     bail!("{} cannot be made", path.display())
 }
-
 
 fn current_uid() -> u32 {
     rustix::process::geteuid().as_raw()

@@ -9,10 +9,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
+use futures::StreamExt;
 use tokio::process::Command;
 
 use super::cache::{Cache, ComponentDigest, Entry, Lookup};
@@ -28,27 +30,27 @@ pub struct Wanted {
     pub apps: Vec<String>,
 }
 
-/// Brings all components into the cache and returns the entries by digest.
+/// Brings all components into the cache: for each digest its entry, or why it cannot be compiled.
 ///
-/// Two components are compiled at once: one alone leaves cores idle while it is parsed and written.
-///
-/// # Errors
-/// The first component that cannot be read or compiled, by its path and apps.
+/// Two components are handled at once: one alone leaves cores idle while it is parsed and written.
 pub async fn ensure(
-    cache: &Cache,
+    cache: &Arc<Cache>,
     wanted: &BTreeMap<ComponentDigest, Wanted>,
-) -> Result<BTreeMap<ComponentDigest, Entry>> {
-    use futures::{StreamExt, TryStreamExt};
+) -> BTreeMap<ComponentDigest, Result<Entry>> {
     futures::stream::iter(wanted)
-        .map(|(digest, wanted)| async move { Ok((digest.clone(), one(cache, digest, wanted).await?)) })
+        .map(|(digest, wanted)| async move { (digest.clone(), one(cache, digest, wanted).await) })
         .buffer_unordered(2)
-        .try_collect()
+        .collect()
         .await
 }
 
-async fn one(cache: &Cache, digest: &ComponentDigest, wanted: &Wanted) -> Result<Entry> {
+async fn one(cache: &Arc<Cache>, digest: &ComponentDigest, wanted: &Wanted) -> Result<Entry> {
     let apps = wanted.apps.join(", ");
-    match cache.get(digest) {
+    let lookup = {
+        let (cache, digest) = (cache.clone(), digest.clone());
+        tokio::task::spawn_blocking(move || cache.get(&digest)).await?
+    };
+    match lookup {
         Lookup::Found(entry) => {
             tracing::debug!(apps, component = %wanted.path.display(), "compiled code found in the cache");
             return Ok(entry);
@@ -62,7 +64,7 @@ async fn one(cache: &Cache, digest: &ComponentDigest, wanted: &Wanted) -> Result
     tracing::info!(apps, component = %wanted.path.display(), "compiling ({megabytes:.1} MB)");
     let start = Instant::now();
     let compiled = cache.scratch()?;
-    child(&wanted.path, compiled.path()).await.with_context(|| format!("app {apps}"))?;
+    child(&wanted.path, compiled.path()).await?;
     let entry = cache.put(digest, compiled)?;
     tracing::info!(apps, component = %wanted.path.display(), "compiled in {:.1} s", start.elapsed().as_secs_f64());
     Ok(entry)
@@ -84,7 +86,7 @@ async fn child(component: &Path, compiled: &Path) -> Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim();
+    let said = said.trim().trim_start_matches("error: ");
     if said.is_empty() {
         bail!("compiling {} ended with {} (out of memory?)", component.display(), output.status);
     }

@@ -8,7 +8,6 @@ pub mod cache;
 pub mod compile;
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -59,32 +58,31 @@ impl Engine {
         // SAFETY: `deserialize_file` demands that the file was produced by `precompile_component` and is not changed
         // afterwards. `Entry` exists only for files whose keyed digest, made by this user's cache when it compiled
         // them, was checked just now, in a folder that only this user can write.
-        #[expect(unsafe_code, reason = "wasmtime loads native code from files only this way; see SAFETY above")]
+        #[expect(
+            unsafe_code,
+            reason = "wasmtime loads native code from files only this way; see SAFETY above"
+        )]
         let component = unsafe { Component::deserialize_file(&self.engine, path) };
-        component.map_err(anyhow::Error::from).with_context(|| format!("loading compiled code {}", path.display()))
+        component
+            .map_err(anyhow::Error::from)
+            .with_context(|| format!("loading compiled code {}", path.display()))
     }
 
     /// Checks a component's imports and exports against what the house offers and links them.
     ///
     /// # Errors
     /// Says which import nobody provides, or that no `wasi:http` handler is exported.
-    pub fn link(&self, component: &Component, path: &Path) -> Result<ProxyPre<Guest>> {
-        let pre = self.linker.instantiate_pre(component).map_err(anyhow::Error::from).with_context(|| {
-            format!(
-                "{} imports what this host does not provide (WASI 0.2 and 0.3, wasi:http, wasi:config and \
-                 guesthouse:settings are provided)",
-                path.display()
-            )
-        })?;
+    pub fn link(&self, component: &Component) -> Result<ProxyPre<Guest>> {
+        let pre = self.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
+            "it imports what this host does not provide (WASI 0.2 and 0.3, wasi:http, wasi:config and \
+             guesthouse:settings are provided)",
+        )?;
         if let Ok(service) = p3::bindings::ServicePre::new(pre.clone()) {
             return Ok(ProxyPre::P3(service));
         }
-        p2::bindings::ProxyPre::new(pre).map(ProxyPre::P2).map_err(anyhow::Error::from).with_context(|| {
-            format!(
-                "{} is not a web app: it exports neither wasi:http/handler@0.3 nor wasi:http/incoming-handler@0.2",
-                path.display()
-            )
-        })
+        p2::bindings::ProxyPre::new(pre).map(ProxyPre::P2).map_err(anyhow::Error::from).context(
+            "it is no web app: it exports neither wasi:http/handler@0.3 nor wasi:http/incoming-handler@0.2",
+        )
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     any::Any,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -31,6 +31,8 @@ pub enum Failure {
     Trapped(String),
     #[error("guest could not be started: {0}")]
     Instantiation(String),
+    #[error("the house has no room for another instance: {0}")]
+    NoRoom(String),
     #[error("guest ended without an answer")]
     NoAnswer,
     #[error("guest answered with the error {0}")]
@@ -55,6 +57,29 @@ pub enum Failure {
     QueueTimeout(Duration),
     #[error("instance was lost to another request's failure: {0}")]
     Collateral(String),
+}
+
+impl Failure {
+    /// One word for programs that read the log.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Trapped(_) => "trapped",
+            Self::Instantiation(_) => "instantiation",
+            Self::NoRoom(_) => "no-room",
+            Self::NoAnswer => "no-answer",
+            Self::ErrorCode(_) => "error-code",
+            Self::BadAnswer(_) => "bad-answer",
+            Self::Cpu(_) => "cpu-limit",
+            Self::Timeout(_) => "request-limit",
+            Self::StreamTimeout(_) => "stream-limit",
+            Self::BodyTooLarge(_) => "body-limit",
+            Self::ClientStalled => "client-stalled",
+            Self::ClientGone => "client-gone",
+            Self::QueueFull(_) => "queue-full",
+            Self::QueueTimeout(_) => "queue-limit",
+            Self::Collateral(_) => "collateral",
+        }
+    }
 }
 
 /// A dead store, kept only so that bodies that flow from it do not end as if they were complete.
@@ -227,14 +252,21 @@ impl Exchange {
     }
 
     /// Turns the answer's body into one that ends the exchange with it, and knows a broken body from a finished one.
-    pub fn body(mut self, body: WasiBody, content_length: Option<u64>, deadline: tokio::time::Instant) -> Body {
+    pub fn body(
+        mut self,
+        body: WasiBody,
+        content_length: Option<u64>,
+        deadline: tokio::time::Instant,
+    ) -> Body {
         self.armed = false;
         Body {
             inner: body,
             remaining: content_length,
             shared: self.shared.clone(),
             deadline: Box::pin(tokio::time::sleep_until(deadline)),
+            error: None,
             done: false,
+            broken: false,
         }
     }
 }
@@ -254,7 +286,10 @@ pub struct Body {
     remaining: Option<u64>,
     shared: Arc<Shared>,
     deadline: Pin<Box<tokio::time::Sleep>>,
+    /// Found, and told at the next poll.
+    error: Option<BodyError>,
     done: bool,
+    broken: bool,
 }
 
 /// Why a body ended before its end.
@@ -268,14 +303,26 @@ pub enum BodyError {
     BrokenOff(wasmtime_wasi_http::Error),
     #[error("guest returned without finishing its answer")]
     Unfinished,
-    #[error("request was not done within stream-ms")]
+    #[error("answer was not complete within stream-ms")]
     Deadline,
+}
+
+impl BodyError {
+    /// One word for programs that read the log.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::BrokenOff(_) => "broken-off",
+            Self::Unfinished => "unfinished",
+            Self::Deadline => "stream-limit",
+        }
+    }
 }
 
 impl Body {
     /// Whether all of it was delivered.
     pub fn complete(&self) -> bool {
-        self.done || self.remaining == Some(0)
+        !self.broken && (self.done || self.remaining == Some(0))
     }
 
     fn finish(&mut self) {
@@ -283,8 +330,9 @@ impl Body {
         self.shared.end(false);
     }
 
+    /// What the guest has ready.
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match std::task::ready!(http_body::Body::poll_frame(Pin::new(&mut self.inner), cx)) {
+        match ready!(http_body::Body::poll_frame(Pin::new(&mut self.inner), cx)) {
             Some(Ok(frame)) => {
                 if let (Some(data), Some(remaining)) = (frame.data_ref(), &mut self.remaining) {
                     *remaining = remaining.saturating_sub(data.len() as u64);
@@ -294,15 +342,37 @@ impl Body {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => {
-                self.shared.end(true);
-                Poll::Ready(Some(Err(BodyError::BrokenOff(error))))
-            }
+            Some(Err(error)) => Poll::Ready(Some(Err(BodyError::BrokenOff(error)))),
             None => {
                 self.finish();
                 Poll::Ready(None)
             }
         }
+    }
+
+    /// What is to be delivered next, or why there is nothing more.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(frame) = self.poll_inner(cx) {
+            return Poll::Ready(frame);
+        }
+        self.shared.body.register(cx.waker());
+        let last = self.shared.state().last.take();
+        if let Some(last) = last {
+            // What the guest wrote at last may have come in since the first look.
+            let frame = self.poll_inner(cx);
+            let error = match &last {
+                Last::Returned => BodyError::Unfinished,
+                Last::Failed { .. } => BodyError::Failed,
+            };
+            if !self.done {
+                self.shared.state().last = Some(last);
+            }
+            return match frame {
+                Poll::Ready(frame) => Poll::Ready(frame),
+                Poll::Pending => Poll::Ready(Some(Err(error))),
+            };
+        }
+        self.deadline.as_mut().poll(cx).map(|()| Some(Err(BodyError::Deadline)))
     }
 }
 
@@ -317,32 +387,22 @@ impl http_body::Body for Body {
         if self.done {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(frame) = self.poll_inner(cx) {
-            return Poll::Ready(frame);
-        }
-        self.shared.body.register(cx.waker());
-        let last = self.shared.state().last.take();
-        if let Some(last) = last {
-            // What the guest wrote at last may have come in since the first look.
-            if let Poll::Ready(frame) = self.poll_inner(cx) {
-                if !self.done {
-                    self.shared.state().last = Some(last);
+        let error = match self.error.take() {
+            Some(error) => error,
+            None => match ready!(self.poll_next(cx)) {
+                Some(Err(error)) => {
+                    // hyper drops what it has not flushed when a body fails; it flushes when a body is pending.
+                    self.error = Some(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
-                return Poll::Ready(frame);
-            }
-            self.done = true;
-            self.shared.end(false);
-            return Poll::Ready(Some(Err(match last {
-                Last::Returned => BodyError::Unfinished,
-                Last::Failed { .. } => BodyError::Failed,
-            })));
-        }
-        if self.deadline.as_mut().poll(cx).is_ready() {
-            self.done = true;
-            self.shared.end(true);
-            return Poll::Ready(Some(Err(BodyError::Deadline)));
-        }
-        Poll::Pending
+                frame => return Poll::Ready(frame),
+            },
+        };
+        self.done = true;
+        self.broken = true;
+        self.shared.end(!matches!(error, BodyError::Failed | BodyError::Unfinished));
+        Poll::Ready(Some(Err(error)))
     }
 
     fn is_end_stream(&self) -> bool {

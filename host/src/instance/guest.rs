@@ -67,8 +67,11 @@ impl Template {
     /// # Errors
     /// When a granted directory cannot be opened any more.
     pub fn store(self: &Arc<Self>) -> anyhow::Result<Store<Guest>> {
-        let identity =
-            Arc::new(Identity { app: self.app.clone(), generation: self.generation, request: AtomicU64::new(0) });
+        let identity = Arc::new(Identity {
+            app: self.app.clone(),
+            generation: self.generation,
+            request: AtomicU64::new(0),
+        });
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let guest = Guest {
@@ -121,7 +124,10 @@ impl Template {
                 _ => false,
             };
             if !allowed {
-                tracing::warn!(app = &*app, "refused a TCP connection to {address}: grant it with `grants.tcp = [\"{address}\"]`");
+                tracing::warn!(
+                    app = &*app,
+                    "refused a TCP connection to {address}: grant it with `grants.tcp = [\"{address}\"]`"
+                );
             }
             Box::pin(async move { allowed })
         });
@@ -203,7 +209,8 @@ impl Origin {
     }
 }
 
-type SendResult = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
+type SendResult =
+    Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
 
 impl WasiHttpHooks for Hooks {
     fn send_request(
@@ -215,8 +222,15 @@ impl WasiHttpHooks for Hooks {
         if !self.granted(request.uri()) {
             let app = &*self.template.app;
             let uri = request.uri();
-            let origin = format!("{}://{}", uri.scheme_str().unwrap_or("https"), uri.authority().map_or("", |a| a.as_str()));
-            tracing::warn!(app, "refused a request to {origin}: grant it with `grants.http = [\"{origin}\"]`");
+            let origin = format!(
+                "{}://{}",
+                uri.scheme_str().unwrap_or("https"),
+                uri.authority().map_or("", |a| a.as_str())
+            );
+            tracing::warn!(
+                app,
+                "refused a request to {origin}: grant it with `grants.http = [\"{origin}\"]`"
+            );
             return Box::new(async { Err(HttpError::HttpRequestDenied) });
         }
         Box::new(async move {

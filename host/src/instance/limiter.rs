@@ -3,7 +3,7 @@
 //! wasmtime asks before each growth, the first allocation included. A refusal is what the guest sees as a failed
 //! `memory.grow`; what it does about that is its own affair, mostly a trap, so the refusal is remembered for the log.
 
-use wasmtime::{Result, ResourceLimiter};
+use wasmtime::{ResourceLimiter, Result};
 
 /// Bytes that one table element occupies in the host.
 const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();

@@ -60,7 +60,8 @@ impl Line {
 
     fn log(&mut self) {
         let text = String::from_utf8_lossy(&self.unfinished);
-        let text = text.trim_end_matches(['\n', '\r']);
+        // A carriage return within the line would overwrite its beginning on a terminal; tracing escapes the others.
+        let text = text.trim_end_matches(['\n', '\r']).replace('\r', "\\r");
         if !text.is_empty() {
             let Identity { app, generation, .. } = &*self.identity;
             let request = self.identity.current();

@@ -142,7 +142,12 @@ impl Pool {
         if self.policy.reuse_max > 1 {
             self.seats().push(Seat { id, jobs: sender, control: control.clone(), serving: 1, begun: 1 });
         }
-        tokio::spawn(worker::many(self.template.clone(), self.policy, control, Chair { pool: self.clone(), id, jobs }));
+        tokio::spawn(worker::many(
+            self.template.clone(),
+            self.policy,
+            control,
+            Chair { pool: self.clone(), id, jobs },
+        ));
     }
 }
 

@@ -96,7 +96,8 @@ impl Control {
     async fn stopped(&self, stream_max: Duration) -> Stop {
         let expired = async {
             loop {
-                let deadline = self.born + Duration::from_millis(self.latest_ms.load(Ordering::Relaxed)) + stream_max;
+                let deadline =
+                    self.born + Duration::from_millis(self.latest_ms.load(Ordering::Relaxed)) + stream_max;
                 if deadline > Instant::now() {
                     sleep_until(deadline).await;
                 } else if !self.idle.load(Ordering::Acquire) {
@@ -250,7 +251,13 @@ impl Instance {
     }
 
     /// Serves requests with a 0.3 guest, up to `concurrency` at once.
-    async fn serve_p3(mut self, control: &Arc<Control>, mut feed: Feed, concurrency: usize, idle_max: Duration) {
+    async fn serve_p3(
+        mut self,
+        control: &Arc<Control>,
+        mut feed: Feed,
+        concurrency: usize,
+        idle_max: Duration,
+    ) {
         let Proxy::P3(guest) = &self.proxy else { return };
         let waiting = Mutex::new(Vec::new());
         let end = {
@@ -349,7 +356,8 @@ impl Concurrent<'_> {
                     poll_fn(|cx| self.accessor.poll_no_interesting_tasks(cx)).await;
                     return Ok(());
                 }
-                let idle = poll_fn(|cx| Poll::Ready(self.accessor.poll_no_interesting_tasks(cx).is_ready())).await;
+                let idle =
+                    poll_fn(|cx| Poll::Ready(self.accessor.poll_no_interesting_tasks(cx).is_ready())).await;
                 self.control.idle.store(idle, Ordering::Release);
             }
             let idle_max = serving.is_empty().then_some(idle_max);
@@ -430,6 +438,9 @@ fn start_error(error: &wasmtime::Error, store: &Store<Guest>, template: &Templat
     if error.downcast_ref::<OutOfTime>().is_some() {
         return Failure::Cpu(template.limits.cpu).into();
     }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Failure::NoRoom(error.to_string()).into();
+    }
     Failure::Instantiation(describe(error, store.data(), template)).into()
 }
 
@@ -445,5 +456,11 @@ fn describe(error: &wasmtime::Error, guest: &Guest, template: &Template) -> Stri
 
 /// A failure after the head of the answer: nobody but the log can be told.
 fn log_late(template: &Template, request: u64, failure: &Failure) {
-    tracing::error!(app = &*template.app, generation = template.generation, request, cause = %failure, "{failure}");
+    tracing::error!(
+        app = &*template.app,
+        generation = template.generation,
+        request,
+        cause = failure.cause(),
+        "{failure}"
+    );
 }

@@ -7,6 +7,7 @@
 
 mod located;
 mod parse;
+mod recover;
 mod schema;
 mod shape;
 mod suggest;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 pub use located::{Entries, Located, OneOrMany};
 pub(crate) use parse::parse_settings;
 pub use parse::{Parsed, parse};
+pub use recover::Unread;
 pub use schema::schema;
 pub use value::{Kind, Layer, Value};
 
@@ -258,13 +260,13 @@ pub struct Limits {
     /// MiB of memory, over all memories of one instance.
     #[schemars(range(min = 1, max = 16_384), extend("default" = defaults::MEMORY_MIB))]
     pub memory_mib: Option<Located<u64>>,
-    /// Milliseconds until the head of the answer.
+    /// Milliseconds until the head of the answer. By default not more than `stream-ms`.
     #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::REQUEST_MS))]
     pub request_ms: Option<Located<u64>>,
-    /// Milliseconds of computing for one request.
+    /// Milliseconds of computing for one request. By default not more than `stream-ms`.
     #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::CPU_MS))]
     pub cpu_ms: Option<Located<u64>>,
-    /// Milliseconds for a whole request, its bodies included.
+    /// Milliseconds for a whole request, its bodies included. By default not less than `request-ms` and `cpu-ms`.
     #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::STREAM_MS))]
     pub stream_ms: Option<Located<u64>>,
     /// Requests of the app at once.

@@ -17,7 +17,7 @@ pub fn schema() -> String {
 
 /// The schema as the checks read it.
 pub(super) fn value() -> Value {
-    let settings = SchemaSettings::draft2020_12().with_transform(WithoutNull);
+    let settings = SchemaSettings::draft2020_12().with_transform(WithoutNull).with_transform(OneLine);
     settings.into_generator().into_root_schema_for::<Manifest>().to_value()
 }
 
@@ -50,6 +50,19 @@ impl Transform for WithoutNull {
         }
         if schema.get("default") == Some(&Value::Null) {
             schema.remove("default");
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// Doc comments are broken into lines for the source's sake; what reads the schema breaks lines itself.
+#[derive(Debug, Clone)]
+struct OneLine;
+
+impl Transform for OneLine {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(Value::String(description)) = schema.get_mut("description") {
+            *description = description.replace('\n', " ");
         }
         transform_subschemas(self, schema);
     }

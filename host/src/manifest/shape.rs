@@ -8,33 +8,44 @@ use std::{ops::Range, sync::Arc};
 use serde_json::Value as Json;
 use toml::{
     Spanned,
-    de::{DeArray, DeTable, DeValue},
+    de::{DeArray, DeString, DeTable, DeValue},
 };
 
-use super::suggest::{for_key, is_for_later, nearest, resolve};
+use super::{
+    recover::Unread,
+    suggest::{Hint, for_key, is_for_later, nearest, resolve},
+};
 use crate::{
     report::{Place, Problem, Report, Source},
     settings::quoted,
 };
 
-/// Takes out of a table all that the schema does not allow, and reports it. What stands on one of the `broken` lines is
-/// taken out without a word: it has been reported already, and what was made of it says little.
+/// Takes out of a table all that the schema does not allow, reports it, and notes in `unread` which tables lost keys.
 pub(super) fn check(
     table: &mut Spanned<DeTable<'_>>,
     schema: &Json,
     source: &Arc<Source>,
-    broken: &[Range<usize>],
+    unread: &mut Unread,
     report: &mut Report,
 ) {
-    let mut checker = Checker { root: schema, source, broken, report, path: Vec::new() };
+    let mut checker = Checker { root: schema, source, unread, report, path: Vec::new() };
     let span = table.span();
     checker.table(table.get_mut(), &span, "", schema);
+}
+
+/// What becomes of an entry of a table.
+enum Entry {
+    Sound,
+    /// A key of this table, or a misspelt one, with something wrong: it goes, and is not missed.
+    Unsound,
+    /// No key of this table: it goes.
+    Foreign,
 }
 
 struct Checker<'a> {
     root: &'a Json,
     source: &'a Arc<Source>,
-    broken: &'a [Range<usize>],
+    unread: &'a mut Unread,
     report: &'a mut Report,
     /// The keys that lead to the value at hand, as they would stand in a header.
     path: Vec<String>,
@@ -54,11 +65,13 @@ impl<'a> Checker<'a> {
         let mut unsound = Vec::new();
         for (key, value) in table.iter_mut() {
             self.path.push(quoted(key.get_ref()).into_owned());
-            if self.is_broken(&key.span())
-                || self.is_broken(&value.span())
-                || !self.entry(key, value, name, schema)
-            {
-                unsound.push(key.get_ref().clone());
+            match self.entry(key, value, name, schema) {
+                Entry::Sound => {}
+                Entry::Unsound => {
+                    self.unread.hide(span);
+                    unsound.push(key.get_ref().clone());
+                }
+                Entry::Foreign => unsound.push(key.get_ref().clone()),
             }
             self.path.pop();
         }
@@ -68,47 +81,46 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn is_broken(&self, span: &Range<usize>) -> bool {
-        self.broken.iter().any(|line| span.start <= line.end && line.start <= span.end)
-    }
-
-    /// Whether an entry of a table may stay.
     fn entry(
         &mut self,
-        key: &Spanned<std::borrow::Cow<'_, str>>,
+        key: &Spanned<DeString<'_>>,
         value: &mut Spanned<DeValue<'_>>,
         table: &str,
         schema: &'a Json,
-    ) -> bool {
+    ) -> Entry {
         let properties = schema.get("properties").and_then(Json::as_object);
-        if let Some(schema) = properties.and_then(|properties| properties.get(&**key.get_ref())) {
-            return self.value(value, schema);
-        }
-        match schema.get("additionalProperties") {
+        let known = properties.and_then(|properties| properties.get(&**key.get_ref()));
+        match known.or_else(|| schema.get("additionalProperties")) {
             Some(Json::Bool(false)) => {
                 let known = properties.into_iter().flatten().map(|(key, _)| key.as_str());
-                self.unknown_key(key.get_ref(), &key.span(), table, &known.collect::<Vec<_>>());
-                false
+                self.unknown_key(key.get_ref(), &key.span(), table, &known.collect::<Vec<_>>())
             }
-            Some(schema) => self.value(value, schema),
-            None => true,
+            Some(schema) if !self.value(value, schema) => Entry::Unsound,
+            _ => Entry::Sound,
         }
     }
 
-    fn unknown_key(&mut self, key: &str, span: &Range<usize>, table: &str, known: &[&str]) {
+    fn unknown_key(&mut self, key: &str, span: &Range<usize>, table: &str, known: &[&str]) -> Entry {
         let path = self.path.get(..self.path.len().saturating_sub(1)).unwrap_or_default();
         let within = if path.is_empty() { String::new() } else { format!(" in `{}`", path.join(".")) };
         if is_for_later(table, key) {
             let message = format!("`{key}`{within} is not in this version yet");
-            return self.problem(span, "", message, Some(format!("remove `{key}`")));
+            self.problem(span, "", message, Some(format!("remove `{key}`")));
+            // A kind of source that is not there yet is a source all the same.
+            return if table == "Source" { Entry::Unsound } else { Entry::Foreign };
         }
-        let help = for_key(self.root, table, path, known, key);
-        self.problem(span, "unknown key", format!("unknown key `{key}`{within}"), Some(help));
+        let hint = for_key(self.root, table, path, known, key);
+        let message = format!("unknown key `{key}`{within}");
+        let (help, entry) = match hint {
+            Hint::Here(help) => (help, Entry::Unsound),
+            Hint::NotHere(help) => (help, Entry::Foreign),
+        };
+        self.problem(span, "unknown key", message, Some(help));
+        entry
     }
 
     fn missing(&mut self, table: &DeTable<'_>, span: &Range<usize>, schema: &'a Json) {
-        if !self.broken.is_empty() {
-            // It may well be there, on a line that could not be read.
+        if self.unread.hides(span) {
             return;
         }
         let required = schema.get("required").and_then(Json::as_array).into_iter().flatten();
@@ -130,8 +142,7 @@ impl<'a> Checker<'a> {
     fn value(&mut self, value: &mut Spanned<DeValue<'_>>, schema: &'a Json) -> bool {
         let choices = alternatives(self.root, schema);
         let kind = json_type(value.get_ref());
-        let fits =
-            |schema: &Json| schema.get("type").and_then(Json::as_str).is_none_or(|wanted| wanted == kind);
+        let fits = |schema: &Json| wanted_type(schema).is_none_or(|wanted| wanted == kind);
         let Some((name, schema)) = choices.iter().copied().find(|(_, schema)| fits(schema)) else {
             self.wrong_type(value, &choices);
             return false;
@@ -143,7 +154,7 @@ impl<'a> Checker<'a> {
                 true
             }
             DeValue::Array(array) => {
-                self.array(array, schema);
+                self.array(array, &span, schema);
                 true
             }
             DeValue::Integer(integer) => {
@@ -156,14 +167,16 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn array(&mut self, array: &mut DeArray<'_>, schema: &'a Json) {
+    fn array(&mut self, array: &mut DeArray<'_>, span: &Range<usize>, schema: &'a Json) {
         let Some(items) = schema.get("items") else { return self.free_array(array) };
         let mut sound = DeArray::new();
         for (at, value) in array.iter_mut().enumerate() {
             let name = self.path.pop().unwrap_or_default();
             self.path.push(format!("{name}[{at}]"));
-            if !self.is_broken(&value.span()) && self.value(value, items) {
+            if self.value(value, items) {
                 sound.push(value.clone());
+            } else {
+                self.unread.hide(span);
             }
             self.path.pop();
             self.path.push(name);
@@ -208,12 +221,11 @@ impl<'a> Checker<'a> {
 
     /// A string that must be one of a few, where the schema says so.
     fn fixed_value(&mut self, text: &str, span: &Range<usize>, schema: &'a Json) -> bool {
-        let Some(choices) = schema.get("oneOf").and_then(Json::as_array) else { return true };
-        let known: Vec<&str> = choices.iter().filter_map(|choice| choice.get("const")?.as_str()).collect();
-        if known.contains(&text) {
+        let known: Vec<&str> = fixed_values(schema).collect();
+        if known.is_empty() || known.contains(&text) {
             return true;
         }
-        let listed: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
+        let listed: Vec<String> = known.iter().copied().map(in_quotes).collect();
         let help = match nearest(known.iter().copied(), text) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("write {}", listed.join(" or ")),
@@ -224,13 +236,20 @@ impl<'a> Checker<'a> {
     }
 
     fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, choices: &[(&str, &Json)]) {
-        let wanted: Vec<&str> =
-            choices.iter().filter_map(|(_, schema)| schema.get("type")?.as_str()).collect();
-        let named: Vec<&str> = wanted.iter().map(|wanted| with_article(wanted)).collect();
+        let path = self.path.join(".");
+        let fixed: Vec<String> =
+            choices.iter().flat_map(|(_, schema)| fixed_values(schema)).map(in_quotes).collect();
+        let wanted: Vec<&str> = choices.iter().filter_map(|(_, schema)| wanted_type(schema)).collect();
+        let text = self.source.text.get(value.span()).unwrap_or_default();
+        let (named, help) = if fixed.is_empty() {
+            let named = wanted.iter().map(|wanted| with_article(wanted).to_owned()).collect();
+            (named, mend_type(&path, text, value.get_ref(), choices))
+        } else {
+            let help = format!("write {}", fixed.join(" or "));
+            (fixed, Some(help))
+        };
+        let message = format!("`{path}` must be {}", named.join(" or "));
         let found = with_article(json_type(value.get_ref()));
-        let message = format!("`{}` must be {}", self.path.join("."), named.join(" or "));
-        let help =
-            mend_type(self.source.text.get(value.span()).unwrap_or_default(), value.get_ref(), &wanted);
         self.problem(&value.span(), &format!("this is {found}"), message, help);
     }
 }
@@ -242,6 +261,22 @@ fn alternatives<'a>(root: &'a Json, schema: &'a Json) -> Vec<(&'a str, &'a Json)
         Some(choices) => choices.iter().map(|choice| resolve(root, choice)).collect(),
         None => vec![(name, schema)],
     }
+}
+
+/// The strings of which a value must be one; none where it is free.
+fn fixed_values(schema: &Json) -> impl Iterator<Item = &str> {
+    let choices = schema.get("oneOf").and_then(Json::as_array).into_iter().flatten();
+    choices.filter_map(|choice| choice.get("const")?.as_str())
+}
+
+fn in_quotes(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+/// The type that a schema wants, be it by itself or by its fixed values, which are of one type.
+fn wanted_type(schema: &Json) -> Option<&str> {
+    let of_fixed_values = || schema.get("oneOf")?.as_array()?.first()?.get("type");
+    schema.get("type").or_else(of_fixed_values).and_then(Json::as_str)
 }
 
 fn json_type(value: &DeValue<'_>) -> &'static str {
@@ -269,22 +304,28 @@ fn with_article(json_type: &str) -> &'static str {
 }
 
 /// How to write what was probably meant, where that can be told.
-fn mend_type(text: &str, value: &DeValue<'_>, wanted: &[&str]) -> Option<String> {
+fn mend_type(path: &str, text: &str, value: &DeValue<'_>, choices: &[(&str, &Json)]) -> Option<String> {
+    let [(_, schema), ..] = choices else { return None };
+    let wanted = wanted_type(schema)?;
     let short = text.len() <= 60 && !text.contains('\n');
-    match value {
-        DeValue::String(inner) if wanted == ["integer"] && inner.parse::<i64>().is_ok() => {
+    match (wanted, value) {
+        ("integer", DeValue::String(inner)) if inner.parse::<i64>().is_ok() => {
             Some(format!("remove the quotes: {inner}"))
         }
-        DeValue::String(inner) if wanted == ["boolean"] && matches!(&**inner, "true" | "false") => {
+        ("boolean", DeValue::String(inner)) if matches!(&**inner, "true" | "false") => {
             Some(format!("remove the quotes: {inner}"))
         }
-        DeValue::String(_) | DeValue::Table(_) if wanted == ["array"] && short && !text.starts_with('[') => {
-            Some(format!("put it in brackets: [{text}]"))
-        }
-        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_)
-            if wanted.contains(&"string") && short =>
+        ("array", DeValue::String(_)) if short => Some(format!("put it in brackets: [{text}]")),
+        ("string", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_))
+            if short =>
         {
             Some(format!("put it in quotes: \"{text}\""))
+        }
+        ("object", DeValue::String(_)) if schema.pointer("/properties/path").is_some() && short => {
+            Some(format!("write {{ path = {text} }}"))
+        }
+        ("object", _) => {
+            Some(format!("write [{path}] on a line of its own and its keys below, or {{ key = value }}"))
         }
         _ => None,
     }

@@ -34,23 +34,31 @@ pub(super) fn is_for_later(table: &str, key: &str) -> bool {
     NOT_YET.contains(&(table, key))
 }
 
-/// What to do about an unknown key. `table` is the name of the table in the schema, `path` how the manifest comes to it.
-pub(super) fn for_key(root: &Json, table: &str, path: &[String], known: &[&str], key: &str) -> String {
+/// What to do about an unknown key.
+#[derive(Debug)]
+pub(super) enum Hint {
+    /// It was meant as another key of the same table.
+    Here(String),
+    NotHere(String),
+}
+
+/// `table` is the name of the table in the schema, `path` how the manifest comes to it.
+pub(super) fn for_key(root: &Json, table: &str, path: &[String], known: &[&str], key: &str) -> Hint {
     let key = key.replace('_', "-");
     if known.contains(&&*key) {
-        return format!("write `{key}`");
+        return Hint::Here(format!("write `{key}`"));
     }
     if let Some((.., instead)) = BY_ANOTHER_NAME.iter().find(|(of, name, _)| (*of, *name) == (table, &*key)) {
-        return format!("write `{instead}`");
+        return Hint::Here(format!("write `{instead}`"));
     }
     if let Some(place) = elsewhere(root, path, &key) {
-        return format!("`{key}` belongs in `[{place}]`");
+        return Hint::NotHere(format!("`{key}` belongs in `[{place}]`"));
     }
     if let Some(near) = nearest(known.iter().copied(), &key) {
-        return format!("did you mean `{near}`?");
+        return Hint::Here(format!("did you mean `{near}`?"));
     }
     let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
-    format!("the keys here are {}", known.join(", "))
+    Hint::NotHere(format!("the keys here are {}", known.join(", ")))
 }
 
 /// The known word that is most like another, if any is like it at all.

@@ -90,7 +90,7 @@ impl Resolver<'_> {
                 &one
             }
         };
-        if written.is_empty() && !self.broken {
+        if written.is_empty() && !self.unread.hides(&http.span) {
             self.error(
                 &http.span,
                 "the house listens nowhere",

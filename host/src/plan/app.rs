@@ -29,8 +29,11 @@ impl Resolver<'_> {
         self.check_app_name(name);
         let table = &written.value;
         let key: Arc<str> = name.value.as_str().into();
-        let source = self.source(table);
+        let source = self.source(written);
         let component = self.component(name, written, source.is_some());
+        let named = table.component.as_ref().map(|component| &component.span);
+        let built = table.source.as_ref().map(|source| &source.span);
+        let place = self.place(named.or(built).unwrap_or(&name.span));
         let settings = self.settings(&shared.settings, table, &mut shared.files);
         let routes = match &table.routes {
             Some(routes) => self.routes((index, &key, &settings), routes, &mut shared.placed),
@@ -44,6 +47,7 @@ impl Resolver<'_> {
         App {
             name: key,
             component,
+            place,
             source,
             routes,
             settings,
@@ -72,7 +76,7 @@ impl Resolver<'_> {
                 Some(self.dir.join(".guesthouse/components").join(format!("{}.wasm", name.value)))
             }
             // What is wrong with the source has been said.
-            None if self.broken || table.source.is_some() => None,
+            None if self.unread.hides(&written.span) || table.source.is_some() => None,
             None => {
                 let message = format!("the app `{}` has neither a component nor a source", name.value);
                 self.error(

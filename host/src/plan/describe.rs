@@ -2,6 +2,7 @@
 
 use std::{
     fmt::{self, Display, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -127,7 +128,8 @@ impl Route {
         for (name, value) in &self.headers {
             writeln!(f, "    header {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
         }
-        if *self.settings == *app.settings {
+        // A route without an overlay shares the app's own object.
+        if Arc::ptr_eq(&self.settings, &app.settings) {
             return Ok(());
         }
         write_settings(f, "    setting", &self.settings, values)

@@ -10,6 +10,9 @@ use crate::{
 
 const MIB: u64 = 1024 * 1024;
 
+/// A key of a table of limits.
+type Key = fn(&manifest::Limits) -> Option<&Located<u64>>;
+
 /// A table of the manifest and the one of `[defaults]` below it.
 #[derive(Debug)]
 pub(super) struct Layered<'a, T> {
@@ -39,11 +42,17 @@ impl<'a, T> Layered<'a, T> {
 impl Layered<'_, manifest::Limits> {
     pub(super) fn limits(&self) -> Limits {
         let memory = self.number(|table| table.memory_mib.as_ref(), defaults::MEMORY_MIB);
+        // A default gives way to what is written: who sets one time need not set the others to make them fit.
+        let written = |key: Key| self.find(key).map(|ms| ms.value);
+        let request = written(|table| table.request_ms.as_ref());
+        let cpu = written(|table| table.cpu_ms.as_ref());
+        let stream = written(|table| table.stream_ms.as_ref());
+        let stream = stream.unwrap_or(defaults::STREAM_MS.max(request.unwrap_or(0)).max(cpu.unwrap_or(0)));
         Limits {
             memory_bytes: usize::try_from(memory * MIB).unwrap_or(usize::MAX),
-            request: self.millis(|table| table.request_ms.as_ref(), defaults::REQUEST_MS),
-            cpu: self.millis(|table| table.cpu_ms.as_ref(), defaults::CPU_MS),
-            stream: self.millis(|table| table.stream_ms.as_ref(), defaults::STREAM_MS),
+            request: Duration::from_millis(request.unwrap_or(defaults::REQUEST_MS.min(stream))),
+            cpu: Duration::from_millis(cpu.unwrap_or(defaults::CPU_MS.min(stream))),
+            stream: Duration::from_millis(stream),
             concurrent: self.size(|table| table.concurrent.as_ref(), defaults::CONCURRENT),
             queue: self.size(|table| table.queue.as_ref(), defaults::QUEUE),
             queue_wait: self.millis(|table| table.queue_ms.as_ref(), defaults::QUEUE_MS),
@@ -73,34 +82,26 @@ impl From<manifest::Isolation> for Isolation {
 }
 
 impl Resolver<'_> {
-    /// Checks that the limits of one table go together, with each other and with those below. What is wrong within the
+    /// Checks that the times of one table go together, with each other and with those below. What is wrong within the
     /// lower table alone is reported there, once, and not in each table above.
     pub(super) fn check_limits(&mut self, limits: &Layered<'_, manifest::Limits>) {
-        let Some(own) = limits.own else { return };
-        let stream = own.value.stream_ms.as_ref();
-        let stream_ms = limits.number(|table| table.stream_ms.as_ref(), defaults::STREAM_MS);
-        let keys = [
-            ("request-ms", &own.value.request_ms, defaults::REQUEST_MS),
-            ("cpu-ms", &own.value.cpu_ms, defaults::CPU_MS),
-        ];
-        for (key, own, default) in keys {
-            let base = limits.base.and_then(|base| {
-                if key == "cpu-ms" { base.value.cpu_ms.as_ref() } else { base.value.request_ms.as_ref() }
-            });
-            let shorter = own.as_ref().or(base);
-            let Some(mark) = own.as_ref().or(stream) else { continue };
-            if shorter.map_or(default, |ms| ms.value) <= stream_ms {
-                continue;
-            }
-            let message =
-                format!("`{key}` is longer than `stream-ms`, the time of a whole request ({stream_ms} ms)");
-            let mut problem = Problem::error(message)
+        let owns = |key: Key| limits.own.is_some_and(|own| key(&own.value).is_some());
+        let stream_key: Key = |table| table.stream_ms.as_ref();
+        let Some(stream) = limits.find(stream_key) else { return };
+        let parts: [(&str, Key); 2] =
+            [("request-ms", |table| table.request_ms.as_ref()), ("cpu-ms", |table| table.cpu_ms.as_ref())];
+        for (key, part_key) in parts {
+            let Some(part) = limits.find(part_key).filter(|part| part.value > stream.value) else { continue };
+            let (mark, other) = match (owns(part_key), owns(stream_key)) {
+                (true, _) => (part, stream),
+                (false, true) => (stream, part),
+                (false, false) => continue,
+            };
+            let message = format!("`{key}` is longer than `stream-ms`, the time of a whole request");
+            let problem = Problem::error(message)
                 .at(self.place(&mark.span), "")
+                .also(self.place(&other.span), "")
                 .help(format!("lower `{key}` or raise `stream-ms`"));
-            if let Some(other) = [shorter, stream].into_iter().flatten().find(|other| other.span != mark.span)
-            {
-                problem = problem.also(self.place(&other.span), "");
-            }
             self.report.push(problem);
         }
     }

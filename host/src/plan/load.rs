@@ -10,7 +10,7 @@ use std::{
 use super::{LogFormat, Plan, Server, app::Shared, limits::Layered, resolve::Resolver};
 use crate::{
     manifest::{self, Located, Manifest, defaults},
-    report::{Place, Problem, Report, Source},
+    report::{Level, Place, Problem, Report, Source},
 };
 
 pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<(Plan, Report), Report> {
@@ -19,9 +19,13 @@ pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<
     let Some(text) = read(path, &mut report) else { return Err(report) };
     let parsed = manifest::parse(&path.display().to_string(), &text, &mut report);
     let dir = file.parent().unwrap_or(Path::new("/")).to_owned();
-    let mut resolver = Resolver { manifest: parsed.source, dir, env, report, broken: parsed.broken };
+    let mut resolver = Resolver { manifest: parsed.source, dir, env, report, unread: parsed.unread };
     let plan = resolver.plan(file, &parsed.manifest);
-    if resolver.report.has_errors() { Err(resolver.report) } else { Ok((plan, resolver.report)) }
+    if resolver.report.has_errors() {
+        // What is left to do once the manifest is sound can be said then.
+        return Err(resolver.report.at_least(Level::Warning));
+    }
+    Ok((plan, resolver.report))
 }
 
 fn read(path: &Path, report: &mut Report) -> Option<String> {
@@ -64,7 +68,7 @@ impl Resolver<'_> {
         let mut shared = Shared { defaults, settings, files: Default::default(), placed: Vec::new() };
         let mut apps = Vec::new();
         if let Some(written) = &manifest.apps {
-            if written.value.0.is_empty() && !self.broken && !self.report.has_errors() {
+            if written.value.0.is_empty() && !self.unread.hides(&written.span) {
                 let help = "an app is a table of its own:\n[apps.hello]\ncomponent = \"hello.wasm\"\nroutes = [\"*\"]";
                 self.error(&written.span, "the manifest has no app", help);
             }
@@ -121,7 +125,10 @@ impl Resolver<'_> {
 
 /// The folder of caches: `$GUESTHOUSE_CACHE_DIR`, `by_manifest`, `$XDG_CACHE_HOME/guesthouse` or
 /// `~/.cache/guesthouse`, in this order. The XDG Base Directory Specification has relative paths in its variables ignored.
-pub(super) fn cache_dir(by_manifest: Option<PathBuf>, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+pub(super) fn cache_dir(
+    by_manifest: Option<PathBuf>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Option<PathBuf> {
     let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let by_variable = set("GUESTHOUSE_CACHE_DIR").map(|path| absolute(&path).unwrap_or(path));
     let xdg = set("XDG_CACHE_HOME").filter(|path| path.is_absolute());

@@ -28,7 +28,11 @@ use std::{
 pub use address::ListenError;
 pub use explain::{Explanation, UrlError, explain};
 
-use crate::{report::Report, router::Table, settings::Settings};
+use crate::{
+    report::{self, Report},
+    router::Table,
+    settings::Settings,
+};
 
 /// A resolved manifest.
 #[derive(Debug, Clone)]
@@ -115,6 +119,8 @@ pub struct App {
     pub name: Arc<str>,
     /// The component file (absolute). With `source` alone, where `build` puts it.
     pub component: PathBuf,
+    /// Where the manifest names the component or its source, for what is found out about it later.
+    pub place: report::Place,
     /// How `guesthouse build` makes the component, where the manifest says so.
     pub source: Option<Source>,
     pub routes: Vec<Route>,

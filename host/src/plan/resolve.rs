@@ -8,7 +8,7 @@ use std::{
 
 use super::variables::{self, What};
 use crate::{
-    manifest::Located,
+    manifest::{Located, Unread},
     report::{Place, Problem, Report, Source},
 };
 
@@ -19,8 +19,8 @@ pub(super) struct Resolver<'a> {
     pub(super) dir: PathBuf,
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
     pub(super) report: Report,
-    /// Parts of the manifest could not be read: what is missing is not worth a word.
-    pub(super) broken: bool,
+    /// What of the manifest was not understood, so that what seems to be missing is not worth a word.
+    pub(super) unread: Unread,
 }
 
 impl Resolver<'_> {

@@ -56,7 +56,7 @@ impl Resolver<'_> {
         placed: &mut Vec<Placed>,
     ) -> Vec<Route> {
         let (index, name, settings) = app;
-        if routes.value.is_empty() && !self.broken {
+        if routes.value.is_empty() && !self.unread.hides(&routes.span) {
             self.error(
                 &routes.span,
                 format!("the app `{name}` has no route, so no request would reach it"),
@@ -191,7 +191,8 @@ impl Resolver<'_> {
         } else {
             format!(", spelled `{}` before", first.text)
         };
-        let (message, help) = if first.app == second.app {
+        let same_app = first.app == second.app;
+        let (message, help) = if same_app {
             (
                 format!("the app `{}` has the route `{}` twice{spelled}", second.app, second.text),
                 "remove one of them".to_owned(),
@@ -204,8 +205,14 @@ impl Resolver<'_> {
             (message, "remove one of them, or make one more specific by host, port or path".to_owned())
         };
         let problem = Problem::error(message)
-            .at(self.place(&second.span), format!("of app `{}`", second.app))
-            .also(self.place(&first.span), format!("of app `{}`", first.app))
+            .at(
+                self.place(&second.span),
+                if same_app { String::new() } else { format!("of app `{}`", second.app) },
+            )
+            .also(
+                self.place(&first.span),
+                if same_app { "first here".into() } else { format!("of app `{}`", first.app) },
+            )
             .help(help);
         self.report.push(problem);
     }

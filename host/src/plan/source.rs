@@ -11,7 +11,8 @@ const KINDS: [(&str, &[&str]); 3] =
     [("python", &["wsgi", "requirements", "include", "wasi"]), ("rust", &["package"]), ("command", &[])];
 
 impl Resolver<'_> {
-    pub(super) fn source(&mut self, app: &manifest::App) -> Option<Source> {
+    pub(super) fn source(&mut self, app: &Located<manifest::App>) -> Option<Source> {
+        let Located { value: app, span: app_span } = app;
         let source = app.source.as_ref()?;
         self.check_kind(source)?;
         let table = &source.value;
@@ -25,7 +26,7 @@ impl Resolver<'_> {
         if command.value.trim().is_empty() {
             self.error(&command.span, "the command is empty", "write the command that makes the component");
         }
-        if app.component.is_none() && !self.broken {
+        if app.component.is_none() && !self.unread.hides(app_span) {
             let help = "add `component = \"...\"`, the file that the command makes";
             self.error(&source.span, "a command does not say which file it makes", help);
         }
@@ -39,7 +40,7 @@ impl Resolver<'_> {
         let kinds: Vec<_> =
             KINDS.iter().filter_map(|(kind, keys)| Some((*kind, *keys, span_of(kind)?))).collect();
         match kinds.as_slice() {
-            [] if self.broken => return None,
+            [] if self.unread.hides(&source.span) => return None,
             [] => {
                 let help = "name one: python = \"DIR\", rust = \"DIR\" or command = \"...\"";
                 self.error(&source.span, "the source is of no kind", help);
@@ -69,7 +70,7 @@ impl Resolver<'_> {
         let table = &source.value;
         match &table.wsgi {
             Some(wsgi) => self.check_wsgi(wsgi),
-            None if self.broken => {}
+            None if self.unread.hides(&source.span) => {}
             None => self.error(
                 &source.span,
                 "a Python source names its WSGI application",

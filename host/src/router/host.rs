@@ -157,9 +157,10 @@ fn check_labels(name: &str) -> Result<(), HostError> {
             return Err(HostError::Length);
         }
         // The underscore is not for host names by RFC 952, but names with it are in use.
-        let stray = label.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '_');
-        if let Some(stray) = stray {
-            return Err(HostError::Character(stray));
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if !label.bytes().all(allowed) {
+            let stray = label.chars().find(|c| !u8::try_from(*c).is_ok_and(allowed));
+            return Err(HostError::Character(stray.unwrap_or_default()));
         }
     }
     // As in the URL Standard ("ends in a number"): `1.2.3` must not be taken for a name, some clients read it as 1.2.0.3.

@@ -6,9 +6,12 @@
 
 use std::cmp::Ordering;
 
-/// A sorted set of path prefixes (empty, or `/shop` without its trailing slash), each with a value.
+/// A set of path prefixes (empty, or `/shop` without its trailing slash), each with a value.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Paths {
+    /// The value of the empty prefix. Most hosts have no other, and then a look-up ends here.
+    root: Option<usize>,
+    /// All others.
     sorted: Vec<Entry>,
 }
 
@@ -23,6 +26,9 @@ struct Entry {
 impl Paths {
     /// Adds a prefix, or gives back the value of the same one that is already there. [`Paths::link`] must follow.
     pub(super) fn insert(&mut self, prefix: &str, value: usize) -> Result<(), usize> {
+        if prefix.is_empty() {
+            return self.root.replace(value).map_or(Ok(()), Err);
+        }
         match self.sorted.binary_search_by(|entry| by_segment(&entry.prefix, prefix)) {
             Ok(at) => return self.sorted.get(at).map_or(Ok(()), |entry| Err(entry.value)),
             Err(at) => self.sorted.insert(at, Entry { prefix: prefix.into(), value, parent: None }),
@@ -32,6 +38,9 @@ impl Paths {
 
     /// The value of the longest prefix of a path.
     pub(super) fn lookup(&self, path: &str) -> Option<usize> {
+        if self.sorted.is_empty() {
+            return self.root;
+        }
         let after = self.sorted.partition_point(|entry| by_segment(&entry.prefix, path) != Ordering::Greater);
         let mut at = after.checked_sub(1);
         while let Some(entry) = at.and_then(|at| self.sorted.get(at)) {
@@ -40,7 +49,7 @@ impl Paths {
             }
             at = entry.parent;
         }
-        None
+        self.root
     }
 
     /// Lets each prefix know the next shorter one, once all are there.

@@ -52,7 +52,11 @@ fn a_port_in_a_pattern_is_the_port_of_the_request() {
     assert_leads(&table, "other.com:8000", "/", Some("*:8000"));
     assert_leads(&table, "other.com", "/", None);
     let of_scheme = table.lookup(&Host::parse("example.com").unwrap(), 443, &RequestPath::new("/tls"));
-    assert_eq!(of_scheme.copied(), Some("example.com:443/tls"), "the port of the scheme counts where the host has none");
+    assert_eq!(
+        of_scheme.copied(),
+        Some("example.com:443/tls"),
+        "the port of the scheme counts where the host has none"
+    );
 }
 
 #[test]
@@ -86,10 +90,28 @@ fn a_host_without_a_matching_path_leaves_the_request_to_less_specific_ones() {
 #[test]
 fn every_spelling_of_a_path_leads_to_the_same_place() {
     let table = table(&["h", "h/admin", "h/caf%C3%A9"]);
-    for path in ["/admin", "/admin/", "/%61dmin", "/./admin", "/x/../admin", "/x/%2e%2E/admin", "/../admin", "/x/.%2e/admin/y"] {
+    for path in [
+        "/admin",
+        "/admin/",
+        "/%61dmin",
+        "/./admin",
+        "/x/../admin",
+        "/x/%2e%2E/admin",
+        "/../admin",
+        "/x/.%2e/admin/y",
+    ] {
         assert_leads(&table, "h", path, Some("h/admin"));
     }
-    for path in ["/admin/..", "/admin/../x", "/admin%2F", "//admin", "/x/admin", "/admin/%2e%2e/", "/Admin", "/%2561dmin"] {
+    for path in [
+        "/admin/..",
+        "/admin/../x",
+        "/admin%2F",
+        "//admin",
+        "/x/admin",
+        "/admin/%2e%2e/",
+        "/Admin",
+        "/%2561dmin",
+    ] {
         assert_leads(&table, "h", path, Some("h"));
     }
     for path in ["/café", "/caf%c3%a9/x", "/%63af%C3%a9"] {
@@ -147,7 +169,9 @@ fn a_prefix_is_stripped_to_at_least_a_slash() {
 #[test]
 fn ordinary_hosts_and_paths_are_borrowed() {
     use std::borrow::Cow;
-    for host in ["example.com", "example.com.:80", "127.0.0.1", "[2001:db8::1]:8000", "xn--bcher-kva.example", ""] {
+    for host in
+        ["example.com", "example.com.:80", "127.0.0.1", "[2001:db8::1]:8000", "xn--bcher-kva.example", ""]
+    {
         let (name, _) = host::split_port(host).unwrap();
         assert!(matches!(host::normal_name(name).unwrap(), Cow::Borrowed(_)), "{host}");
     }
@@ -192,7 +216,10 @@ fn hosts_that_are_none_are_refused() {
 #[test]
 fn hosts_tell_their_name_and_port() {
     let host = Host::parse("Example.COM.:08000").unwrap();
-    assert_eq!((host.name(), host.port(), host.to_string()), ("example.com", Some(8000), "example.com:8000".into()));
+    assert_eq!(
+        (host.name(), host.port(), host.to_string()),
+        ("example.com", Some(8000), "example.com:8000".into())
+    );
     let host = Host::parse("example.com:").unwrap();
     assert_eq!((host.name(), host.port()), ("example.com", None), "RFC 3986 allows an empty port");
 }
@@ -255,9 +282,18 @@ fn the_same_pattern_twice_is_a_conflict() {
 
 #[test]
 fn explain_lists_what_was_weighed_the_most_specific_first() {
-    let table = table(&["*", "example.com/shop", "example.com:81", "*.com", "*.example.com", "example.com/blog", "other.com"]);
+    let table = table(&[
+        "*",
+        "example.com/shop",
+        "example.com:81",
+        "*.com",
+        "*.example.com",
+        "example.com/blog",
+        "other.com",
+    ]);
     let considered = table.explain(&Host::parse("example.com").unwrap(), 80, &RequestPath::new("/shop/1"));
-    let considered: Vec<_> = considered.iter().map(|considered| (*considered.target, considered.outcome)).collect();
+    let considered: Vec<_> =
+        considered.iter().map(|considered| (*considered.target, considered.outcome)).collect();
     let expected = [
         ("example.com:81", Outcome::OtherPort),
         ("example.com/shop", Outcome::Answers),

@@ -34,7 +34,8 @@ impl Listener {
                 Ok(Self::Tcp { socket, address })
             }
             ListenAddr::Unix(path) => {
-                let socket = unix(path).await.with_context(|| format!("listening on unix:{}", path.display()))?;
+                let socket =
+                    unix(path).await.with_context(|| format!("listening on unix:{}", path.display()))?;
                 Ok(Self::Unix { socket, path: path.clone() })
             }
         }

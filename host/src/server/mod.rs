@@ -3,12 +3,7 @@
 mod listener;
 mod stream;
 
-use std::{
-    convert::Infallible,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use hyper::{server::conn::http1, service::service_fn};
@@ -121,7 +116,9 @@ async fn accept(listener: Listener, shared: Arc<Shared>) {
             let shared = shared.clone();
             async move {
                 match accepted {
-                    listener::Accepted::Tcp(stream, peer) => serve(stream, Peer::Ip(peer.ip()), &shared).await,
+                    listener::Accepted::Tcp(stream, peer) => {
+                        serve(stream, Peer::Ip(peer.ip()), &shared).await
+                    }
                     listener::Accepted::Unix(stream) => serve(stream, Peer::Unix, &shared).await,
                 }
                 drop(place);

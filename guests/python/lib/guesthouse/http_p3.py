@@ -13,6 +13,7 @@ import asyncio
 import io
 
 import wit_world
+import wit_world.exports
 from componentize_py_async_support import spawn
 from componentize_py_types import Err, Ok
 from wit_world.imports import wasi_http_types as types
@@ -32,8 +33,8 @@ new_trailers = wit_world.result_option_wasi_http_types_fields_wasi_http_types_er
 new_outcome = wit_world.result_unit_wasi_http_types_error_code_future
 
 
-class Handler:
-    """The exported interface; componentize-py makes one object of it when the image is made."""
+class Handler(wit_world.exports.Handler):
+    """The exported interface; componentize-py makes one object of it, and gives its base what starts a task."""
 
     async def handle(self, request):
         environ = None

@@ -23,10 +23,12 @@ def application():
     """The WSGI application. Raises what the project raised while it was loaded, on every call again."""
     global _application, _failure
     if _application is not None:
+        if not gc.isenabled():
+            _collect_from_now_on()
         return _application
     if _failure is not None:
         # Trying again would mostly hide the cause: Django, for one, only says that it cannot be set up twice.
-        raise RuntimeError("the project could not be loaded (see the traceback below its first mention)") from _failure
+        raise RuntimeError("the project could not be loaded (see the cause above)") from _failure
     try:
         _prepare()
         _application = _load(wsgi)
@@ -34,6 +36,13 @@ def application():
         _failure = error
         raise
     return _application
+
+
+def _collect_from_now_on():
+    # The image comes with collections switched off, and many an instance ends with its first request. For one that
+    # lives on they are worth while, and what was loaded stays: collections need not look at it again.
+    gc.freeze()
+    gc.enable()
 
 
 def _prepare():
@@ -50,6 +59,4 @@ def _load(name):
         found = getattr(found, part)
     if not callable(found):
         raise TypeError(f"{name} is no WSGI application: {type(found).__name__} cannot be called")
-    # What is loaded now stays for the instance's life: collections need not look at it again.
-    gc.freeze()
     return found

@@ -6,7 +6,9 @@ settings first cannot be imported yet; they stay captured and are loaded by the 
 """
 
 import importlib
+import marshal
 import sys
+import zlib
 
 from guesthouse import archive, project
 
@@ -29,7 +31,8 @@ LATE = {
 #: Standard library modules that such libraries load within functions.
 STDLIB = ("encodings.idna", "encodings.latin_1", "encodings.ascii", "encodings.utf_8_sig", "zoneinfo", "email.parser",
           "email.message", "html.parser", "http.cookies", "http.client", "urllib.parse", "urllib.request", "json",
-          "importlib.resources", "importlib.readers", "importlib.metadata", "tempfile", "uuid", "secrets", "decimal",
+          "importlib.resources", "importlib.resources._adapters", "importlib.readers",
+          "importlib.metadata", "tempfile", "uuid", "secrets", "decimal",
           "fractions", "statistics", "sqlite3", "logging.config", "logging.handlers", "xml.sax.saxutils", "gettext",
           "locale", "calendar", "csv", "difflib", "mimetypes", "glob", "shutil", "textwrap", "pprint", "traceback",
           "linecache", "concurrent.futures", "asyncio", "unicodedata", "stringprep")
@@ -59,6 +62,7 @@ def load(config, modules, report):
     for name in config["include"]:
         if not (project.find(name) or "").startswith(archive.APP):
             _try(name, failures)
+    _compile_patterns()
     _report_failures(config, modules, failures, report)
     report.imported = sorted(sys.modules)
 
@@ -108,8 +112,23 @@ def _try(name, failures):
     try:
         importlib.import_module(name)
     except BaseException as error:
-        # Most want settings first; those are loaded by the instance.
         failures[name] = error
+        # Most want settings first. The instance will load those, so their code stands ready.
+        path = project.find(name)
+        code = archive.codes.get(path)
+        if isinstance(code, bytes):
+            archive.codes[path] = marshal.loads(zlib.decompress(code))
+
+
+def _compile_patterns():
+    """Django compiles its regular expressions when they are first used: that would be in every instance."""
+    lazy = getattr(sys.modules.get("django.utils.functional"), "SimpleLazyObject", None)
+    if lazy is None:
+        return
+    for module in list(sys.modules.values()):
+        for value in list(vars(module).values()) if module.__name__.startswith("django.") else ():
+            if type(value) is lazy and value.__dict__["_setupfunc"].__qualname__.startswith("_lazy_re_compile."):
+                value._setup()
 
 
 def _report_failures(config, modules, failures, report):

@@ -41,12 +41,13 @@ class Module:
         self.name = name
         self.path = path
         self.is_package = path.endswith("/__init__.py")
-        #: (dotted name, line, whether it runs unconditionally when the module is loaded)
+        #: (dotted name, line, certain): whether it runs when the module is loaded; None where it may well fail
         self.imports = []
         #: Dotted names in texts, as settings have them.
         self.strings = set()
-        #: Names bound at the top level, or None where that cannot be told.
+        #: Names bound at the top level, or None where that cannot be told; and those of them that are only imported.
         self.bound = set()
+        self.borrowed = set()
         self._visit(tree.body, True, True)
 
     def _visit(self, nodes, certain, top):
@@ -68,8 +69,15 @@ class Module:
             if isinstance(child, ast.Constant) and isinstance(child.value, str):
                 if "." in child.value and _DOTTED.match(child.value):
                     self.strings.add(child.value)
+            if isinstance(node, ast.Try):
+                # Whoever tries expects that it may fail.
+                inner = None
+            elif certain is None:
+                inner = None
+            else:
+                inner = certain and (plain or not isinstance(node, ast.stmt))
             inner_top = top and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda))
-            self._statement(child, certain and (plain or not isinstance(node, ast.stmt)), inner_top)
+            self._statement(child, inner, inner_top)
 
     def _absolute(self, node):
         if not node.level:
@@ -84,7 +92,9 @@ class Module:
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             self.bound = None
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            self.bound.update((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
+            names = {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+            self.bound |= names
+            self.borrowed |= names
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             # A module's __getattr__ may make any name up (PEP 562).
             self.bound = None if node.name == "__getattr__" else self.bound | {node.name}
@@ -137,9 +147,10 @@ def _check_wsgi(wsgi, modules, report):
     first = path.partition(".")[0]
     if module is None or module.bound is None or first in module.bound:
         return
-    callables = ", ".join(f"`{name}:{known}`" for known in sorted(module.bound) if not known.startswith("_"))
+    own = [known for known in sorted(module.bound - module.borrowed) if not known.startswith("_")]
+    hint = "at its top level it has " + ", ".join(f"`{known}`" for known in own) if own else None
     report.error(f"the module `{name}` has no `{first}` (looking for the WSGI application `{wsgi}`)", path=module.path,
-                 hint=f"at its top level it has {callables}" if callables else "it binds no names at its top level")
+                 hint=hint)
 
 
 def _nearest(name, modules):

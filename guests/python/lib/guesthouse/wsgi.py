@@ -228,7 +228,8 @@ def check_header(name, value):
         raise ValueError(f"{name} is a hop-by-hop header, which PEP 3333 forbids to applications")
     if any(c in value for c in "\r\n\0") or not name or any(c in name for c in "\r\n\0: "):
         raise ValueError(f"response header {name!r}: {value!r} has a character that headers may not have")
-    return name, value.encode("latin-1")
+    # Django's cookies come with a space before them.
+    return name, value.strip(" \t").encode("latin-1")
 
 
 def report(environ, what):
@@ -236,10 +237,20 @@ def report(environ, what):
     try:
         errors = environ["wsgi.errors"] if environ else sys.stderr
         where = f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}{environ['PATH_INFO']}: " if environ else ""
-        errors.write(f"{where}{what}\n{traceback.format_exc()}")
+        error = sys.exc_info()[1]
+        text = "".join(traceback.format_exception(type(error), error, _theirs(error.__traceback__)))
+        errors.write(f"{where}{what}\n{text}")
         errors.flush()
     except Exception:
         pass
+
+
+def _theirs(frames):
+    """A traceback from the application's first frame on: ours tell a person nothing."""
+    first = frames
+    while first is not None and first.tb_frame.f_globals.get("__package__") == __package__:
+        first = first.tb_next
+    return first or frames
 
 
 def flush():

@@ -1,4 +1,5 @@
-//! Streams the body of the request back, piece by piece, with its content type and its trailers.
+//! Streams the body of the request back, piece by piece, with its content type and the trailers that it announces in
+//! `trailer`.
 
 use std::io::Write;
 
@@ -8,11 +9,15 @@ use test_guests::{
 };
 
 guest!(|request, _, out| {
-    let content_type = request.headers().get("content-type").pop().unwrap_or_default();
-    let content_type = String::from_utf8(content_type).expect("a content type in UTF-8");
+    let field = |name: &str| {
+        let value = request.headers().get(name).pop().unwrap_or_default();
+        String::from_utf8(value).expect("a header in UTF-8")
+    };
+    let (content_type, trailer) = (field("content-type"), field("trailer"));
     let body = request.consume().expect("the first taking of the body");
     let stream = body.stream().expect("the first taking of the stream");
-    let (answer, mut answer_stream) = p2::begin(out, 200, &[("content-type", &content_type)]);
+    let (answer, mut answer_stream) =
+        p2::begin(out, 200, &[("content-type", &content_type), ("trailer", &trailer)]);
 
     while let Some(piece) = p2::piece(&stream).expect("the body comes whole") {
         answer_stream.write_all(&piece).expect("the host takes the body");

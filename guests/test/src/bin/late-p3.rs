@@ -5,18 +5,20 @@ use test_guests::{
     guest_p3,
     p3::{self, ErrorCode, Request, Response},
     target::Target,
-    wasip3::wit_bindgen::spawn_local,
 };
 
 guest_p3!(behave);
 
 async fn behave(_request: Request, target: Target) -> Result<Response, ErrorCode> {
-    spawn_local(async move {
-        p3::sleep(Some(target.number("ms").unwrap_or(0))).await;
+    let write = |mut body: p3::Body| async move {
+        body.write_all(b"answered\n".to_vec()).await;
+        Ok(None)
+    };
+    Ok(p3::streamed_then(&[], write, async move {
         if target.get("then") == Some("trap") {
             core::arch::wasm32::unreachable()
         }
+        p3::sleep(Some(target.number("ms").unwrap_or(0))).await;
         println!("finished late");
-    });
-    Ok(p3::text("answered\n"))
+    }))
 }

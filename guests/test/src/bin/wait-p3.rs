@@ -9,7 +9,7 @@ use test_guests::{
 guest_p3!(behave);
 
 async fn behave(_request: Request, target: Target) -> Result<Response, ErrorCode> {
-    println!("waiting {}", target.get("name").unwrap_or_default());
+    println!("{}", format!("waiting {}", target.get("name").unwrap_or_default()).trim_end());
     p3::sleep(target.number("ms")).await;
     Ok(p3::text("waited\n"))
 }

@@ -3,7 +3,7 @@
 use test_guests::{guest, p2};
 
 guest!(|_request, target, out| {
-    println!("waiting {}", target.get("name").unwrap_or_default());
+    println!("{}", format!("waiting {}", target.get("name").unwrap_or_default()).trim_end());
     p2::sleep(target.number("ms"));
     p2::answer(out, "waited\n");
 });

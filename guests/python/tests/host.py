@@ -1,0 +1,268 @@
+"""Plays the host for the bridge: the modules that componentize-py generates, reduced to what the bridge uses.
+
+It is strict where the real one is: handles dropped twice or before their children, writes beyond the permit and answers
+set twice are errors.
+"""
+
+import dataclasses
+import json
+import sys
+import types as python
+from typing import Any
+
+
+@dataclasses.dataclass
+class Ok:
+    value: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Err(Exception):
+    value: Any
+
+
+METHODS = ("Get", "Head", "Post", "Put", "Delete", "Connect", "Options", "Trace", "Patch")
+
+
+class Resource:
+    parent = None
+
+    def __init__(self):
+        self.dropped = False
+        self.children = 0
+        if self.parent is not None:
+            self.parent.children += 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        assert not self.dropped, f"{type(self).__name__} dropped twice"
+        assert self.children == 0, f"{type(self).__name__} dropped before its children"
+        self.dropped = True
+        if self.parent is not None:
+            self.parent.children -= 1
+
+
+class Fields(Resource):
+    def __init__(self, entries=(), parent=None):
+        self.parent = parent
+        super().__init__()
+        self.list = list(entries)
+
+    @classmethod
+    def from_list(cls, entries):
+        for name, value in entries:
+            assert isinstance(name, str) and isinstance(value, bytes)
+            if name.lower() in ("connection", "transfer-encoding", "host"):
+                raise Err("forbidden")
+        return cls(entries)
+
+    def entries(self):
+        return list(self.list)
+
+    copy_all = entries
+
+
+class StreamError_Closed:
+    pass
+
+
+@dataclasses.dataclass
+class StreamError_LastOperationFailed:
+    value: Any
+
+
+class IoError(Resource):
+    def to_debug_string(self):
+        return "broken"
+
+
+class InputStream(Resource):
+    def __init__(self, parent, chunks):
+        self.parent = parent
+        super().__init__()
+        self.chunks = chunks
+
+    def blocking_read(self, size):
+        if not self.chunks:
+            raise Err(StreamError_Closed())
+        chunk = self.chunks.pop(0)
+        if isinstance(chunk, Exception):
+            raise Err(StreamError_LastOperationFailed(IoError()))
+        if len(chunk) > size:
+            self.chunks.insert(0, chunk[size:])
+        return chunk[:size]
+
+
+class IncomingBody(Resource):
+    def __init__(self, parent, chunks):
+        self.parent = None
+        super().__init__()
+        self.chunks = chunks
+
+    def stream(self):
+        return InputStream(self, self.chunks)
+
+
+class IncomingRequest(Resource):
+    def __init__(self, method="GET", path="/", headers=(), chunks=(), scheme="http", authority="example.org"):
+        super().__init__()
+        self._method, self._path, self._headers = method, path, [(n, v.encode("latin-1")) for n, v in headers]
+        self._scheme, self._authority = scheme, authority
+        self.chunks = list(chunks)
+        self.consumed = False
+
+    def method(self):
+        known = getattr(types, f"Method_{self._method.title()}", None)
+        return known() if known else types.Method_Other(self._method)
+
+    def scheme(self):
+        return types.Scheme_Https() if self._scheme == "https" else types.Scheme_Http()
+
+    def authority(self):
+        return self._authority
+
+    def path_with_query(self):
+        return self._path
+
+    def headers(self):
+        return Fields(self._headers, self)
+
+    def consume(self):
+        assert not self.consumed
+        self.consumed = True
+        return IncomingBody(self, self.chunks)
+
+
+class Pollable(Resource):
+    def __init__(self, parent):
+        self.parent = parent
+        super().__init__()
+
+    def block(self):
+        self.parent.permit = self.parent.window
+
+
+class OutputStream(Resource):
+    #: How much may be written before one has to wait.
+    window = 10
+
+    def __init__(self, parent):
+        self.parent = parent
+        super().__init__()
+        self.permit = self.window
+
+    def check_write(self):
+        if self.parent.gone_after is not None and len(self.parent.data) >= self.parent.gone_after:
+            raise Err(StreamError_Closed())
+        return self.permit
+
+    def write(self, data):
+        assert isinstance(data, bytes) and len(data) <= self.permit
+        self.permit -= len(data)
+        self.parent.data += data
+
+    def subscribe(self):
+        return Pollable(self)
+
+    def blocking_flush(self):
+        pass
+
+
+class OutgoingBody(Resource):
+    def __init__(self, response, gone_after):
+        self.response, self.gone_after = response, gone_after
+        super().__init__()
+        self.data = b""
+        self.finished = False
+
+    def write(self):
+        return OutputStream(self)
+
+    @staticmethod
+    def finish(body, trailers):
+        body.__exit__()
+        body.finished = True
+
+
+class OutgoingResponse:
+    gone_after = None
+
+    def __init__(self, fields):
+        self.fields = fields
+        self.status = 200
+
+    def set_status_code(self, status):
+        self.status = status
+
+    def body(self):
+        self.sink = OutgoingBody(self, ResponseOutparam.current.gone_after)
+        return self.sink
+
+
+class ResponseOutparam:
+    current = None
+
+    def __init__(self, gone_after=None):
+        self.response = None
+        self.gone_after = gone_after
+        ResponseOutparam.current = self
+
+    @staticmethod
+    def set(out, result):
+        assert out.response is None, "answered twice"
+        out.response = result.value
+
+
+types = python.ModuleType("wit_world.imports.types")
+for name in METHODS:
+    setattr(types, f"Method_{name}", dataclasses.make_dataclass(f"Method_{name}", []))
+types.Method_Other = dataclasses.make_dataclass("Method_Other", ["value"])
+types.Scheme_Http = dataclasses.make_dataclass("Scheme_Http", [])
+types.Scheme_Https = dataclasses.make_dataclass("Scheme_Https", [])
+types.ErrorCode_InternalError = dataclasses.make_dataclass("ErrorCode_InternalError", ["value"])
+for resource in (Fields, IncomingRequest, OutgoingResponse, OutgoingBody, ResponseOutparam):
+    setattr(types, resource.__name__, resource)
+
+streams = python.ModuleType("wit_world.imports.streams")
+streams.StreamError_Closed = StreamError_Closed
+streams.StreamError_LastOperationFailed = StreamError_LastOperationFailed
+
+settings = python.ModuleType("wit_world.imports.settings")
+for case in ("Boolean", "Integer", "Float", "Text", "List", "Table"):
+    setattr(settings, f"Value_{case}", dataclasses.make_dataclass(f"Value_{case}", ["value"]))
+settings.values = {}
+
+
+def find(path):
+    value = settings.values
+    for part in path.split(".") if path else ():
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def get(path):
+    value = find(path)
+    for kind, case in ((bool, "Boolean"), (int, "Integer"), (float, "Float"), (str, "Text")):
+        if isinstance(value, kind):
+            return getattr(settings, f"Value_{case}")(value)
+    if isinstance(value, list):
+        return settings.Value_List(len(value))
+    return settings.Value_Table(list(value)) if isinstance(value, dict) else None
+
+
+settings.get = get
+settings.get_json = lambda path: None if find(path) is None else json.dumps(find(path))
+settings.generation = lambda: 7
+
+
+def install():
+    world = python.ModuleType("wit_world")
+    world.imports = python.ModuleType("wit_world.imports")
+    for module in (types, streams, settings):
+        setattr(world.imports, module.__name__.rpartition(".")[2], module)
+        sys.modules[module.__name__] = module
+    base = python.ModuleType("componentize_py_types")
+    base.Ok, base.Err = Ok, Err
+    sys.modules.update({"wit_world": world, "wit_world.imports": world.imports, "componentize_py_types": base})
