@@ -5,18 +5,10 @@ fn main() {
     println!("cargo::rerun-if-changed=../wit");
     println!("cargo::rerun-if-changed=../guests/Cargo.toml");
     println!("cargo::rerun-if-changed=../guests/demo.toml");
-    for folder in [
-        "python/lib",
-        "django-legacy",
-        "django-modern",
-        "flask",
-        "wsgi",
-        "front",
-        "hello-rust",
-        "hello-rust-p3",
-        "test",
-        "wstd-example",
-    ] {
+    for folder in ["python/builder", "python/lib", "django-legacy", "django-modern", "flask", "wsgi"] {
+        println!("cargo::rerun-if-changed=../guests/{folder}");
+    }
+    for folder in ["front", "hello-rust", "hello-rust-p3", "test", "wstd-example"] {
         println!("cargo::rerun-if-changed=../guests/{folder}");
     }
 }

@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -116,7 +116,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Serve { manifest, listen } => serve(&load(&manifest.manifest)?, listen.listen, None),
+        Command::Serve { manifest, listen } => serve_manifest(&manifest.manifest, listen.listen),
         Command::Check { manifest } => check(&load(&manifest.manifest)?),
         Command::Explain { manifest, url } => {
             let plan = load(&manifest.manifest)?;
@@ -126,7 +126,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Build { manifest, apps } => {
             let plan = load(&manifest.manifest)?;
-            build_apps(&plan, (!apps.is_empty()).then_some(&apps[..]))
+            runtime()?.block_on(build_apps(&plan, (!apps.is_empty()).then_some(&apps[..])))
         }
         Command::Demo { listen } => demo(listen.listen),
         Command::Schema => print(&crate::manifest::schema()),
@@ -159,10 +159,10 @@ fn load(path: &Path) -> Result<Plan> {
     plan.ok_or_else(|| Reported.into())
 }
 
-/// Prints problems on standard error; there is nothing left to do where that fails.
+/// Prints problems on standard error.
 fn show(report: &Report) {
     if !report.is_empty() {
-        let _ = writeln!(std::io::stderr(), "{}", report.render(coloured()));
+        say(&report.render(coloured()));
     }
 }
 
@@ -186,9 +186,8 @@ fn check(plan: &Plan) -> Result<()> {
     ))
 }
 
-fn build_apps(plan: &Plan, apps: Option<&[String]>) -> Result<()> {
-    let progress = build::Progress::stderr();
-    runtime()?.block_on(build::build(plan, apps, &plan.cache_dir, &progress))?;
+async fn build_apps(plan: &Plan, apps: Option<&[String]>) -> Result<()> {
+    build::build(plan, apps, &plan.cache_dir, &build::Progress::stderr()).await?;
     Ok(())
 }
 
@@ -197,53 +196,69 @@ fn demo(listen: Vec<ListenAddr>) -> Result<()> {
         plan::default_cache_dir(&env).context("no place for caches: set GUESTHOUSE_CACHE_DIR or HOME")?;
     let manifest = demo::prepare(&cache_dir)?;
     let plan = load(&manifest)?;
-    build_apps(&plan, None)?;
-    serve(&plan, listen, Some(demo::banner))
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        // Listening for signals from here on: between building and serving none is lost.
+        let signals = Signals::new()?;
+        build_apps(&plan, None).await?;
+        serve(plan, listen, Some(demo::banner), signals).await
+    })?;
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn serve_manifest(manifest: &Path, listen: Vec<ListenAddr>) -> Result<()> {
+    let plan = load(manifest)?;
+    let runtime = runtime()?;
+    runtime.block_on(async { serve(plan, listen, None, Signals::new()?).await })?;
+    // Guests that still compute are left where they are.
+    runtime.shutdown_background();
+    Ok(())
 }
 
 /// Serves until a signal, then drains. `banner` makes what is printed beside each listener's URL.
-fn serve(plan: &Plan, listen: Vec<ListenAddr>, banner: Option<fn(&str) -> String>) -> Result<()> {
-    let mut plan = plan.clone();
+async fn serve(
+    mut plan: Plan,
+    listen: Vec<ListenAddr>,
+    banner: Option<fn(&str) -> String>,
+    mut signals: Signals,
+) -> Result<()> {
     if !listen.is_empty() {
         plan.listeners = listen;
     }
     let _logging = log::start(plan.server.log);
     let engine = Arc::new(Engine::new()?);
-    let runtime = runtime()?;
-    runtime.block_on(async {
-        // The signal handlers are there before anything else, so that a signal while compiling is not lost.
-        let mut signals = Signals::new()?;
-        let house = tokio::select! {
-            house = House::build(plan, &engine) => Arc::new(house?),
-            _ = signals.next() => return anyhow::Ok(()),
-        };
-        let server = Server::bind(&house.plan.listeners).await?;
-        let mut err = std::io::stderr();
-        for url in server.urls() {
-            writeln!(err, "listening on {url}")?;
-            if let Some(banner) = banner {
-                writeln!(err, "{}", banner(&url))?;
-            }
+    let house = tokio::select! {
+        house = House::build(plan, &engine) => Arc::new(house?),
+        _ = signals.next() => return Ok(()),
+    };
+    let server = Server::bind(&house.plan.listeners).await?;
+    for url in server.urls() {
+        say(&format!("listening on {url}"));
+        if let Some(banner) = banner {
+            say(&banner(&url));
         }
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let running = tokio::spawn(server.run(house, async {
-            let _ = stopped.await;
-        }));
-        let name = signals.next().await;
-        writeln!(err, "{name}: finishing requests in flight (again to stop at once)")?;
-        let _ = stop.send(());
-        tokio::select! {
-            drained = running => match drained?.cut {
-                0 => writeln!(err, "all requests done")?,
-                cut => writeln!(err, "{cut} request(s) cut: not done within drain-ms")?,
-            },
-            name = signals.next() => writeln!(err, "{name}: stopped at once, requests in flight were cut")?,
-        }
-        anyhow::Ok(())
-    })?;
-    // Guests that still compute are left where they are.
-    runtime.shutdown_background();
+    }
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let running = tokio::spawn(server.run(house, async {
+        let _ = stopped.await;
+    }));
+    let name = signals.next().await;
+    say(&format!("{name}: finishing requests in flight (again to stop at once)"));
+    let _ = stop.send(());
+    tokio::select! {
+        drained = running => match drained?.cut {
+            0 => say("all requests done"),
+            cut => say(&format!("{cut} request(s) cut: not done within drain-ms")),
+        },
+        name = signals.next() => say(&format!("{name}: stopped at once, requests in flight were cut")),
+    }
     Ok(())
+}
+
+/// A line for the operator on standard error; there is nothing left to do where that fails.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 struct Signals {

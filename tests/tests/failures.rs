@@ -150,9 +150,10 @@ fn assert_breaks_off(app: &str, path: &str) -> Box<Broken> {
 
 #[test]
 fn a_guest_that_breaks_its_answer_off() {
+    let house = house();
     for app in ["break-off", "break-off-reused"] {
         assert_breaks_off(app, "/");
-        let line = failure(&house(), app, 1);
+        let line = failure(&house, app, 1);
         assert!(line.message().contains("unreachable"), "{line}");
     }
 }
@@ -165,17 +166,19 @@ fn a_guest_that_breaks_an_answer_of_known_length_off() {
 
 #[test]
 fn a_guest_that_breaks_its_answer_off_for_wasi_0_3() {
+    let house = house();
     assert_breaks_off("break-off-p3", "/");
     assert_breaks_off("break-off-p3", "/error");
-    let line = failure(&house(), "break-off-p3", 2);
+    let line = failure(&house, "break-off-p3", 2);
     assert!(!line.message().is_empty());
 }
 
 #[test]
 fn a_guest_that_sends_less_than_it_announced() {
+    let house = house();
     for app in ["short", "short-reused"] {
         assert_breaks_off(app, "/");
-        failure(&house(), app, 1);
+        failure(&house, app, 1);
     }
 }
 

@@ -87,6 +87,8 @@ fn an_instance_is_let_go_after_reuse_max_requests() {
 /// Asks until none of the instances is left, which happens some time after `idle-ms` without a request.
 #[test]
 fn an_instance_is_let_go_when_idle() {
+    // Held for all of the test: another house would have other instances.
+    let _house = house();
     let first = instances(&counts("brief", 5));
     let mut pause_ms = 50;
     loop {

@@ -86,7 +86,7 @@ fn assert_stopped(app: &str, path: &str, limit: &str) {
     let (status, took) = ask_among_neighbours(app, path);
     assert_eq!(status, 504, "{app}");
     assert!(took >= Duration::from_millis(250), "{app}: stopped too early, after {took:?}");
-    assert!(took < Duration::from_secs(5), "{app}: stopped too late, after {took:?}");
+    assert!(took < Duration::from_secs(30), "{app}: stopped too late, after {took:?}");
     let line = house.log().wait_for("the failure", |entry| entry.is_failure(app));
     assert!(line.message().contains(limit), "{limit} in {line}");
     house.assert_well(app);

@@ -114,6 +114,11 @@ impl Inputs {
         paths.find(|path| self.in_tree(path) && !path.ends_with("Cargo.lock") && differs(path))
     }
 
+    /// Whether the folders are there no more: nobody will build them again.
+    pub(super) fn are_gone(&self) -> bool {
+        !self.trees.iter().any(|tree| tree.exists())
+    }
+
     /// Feeds names (relative to their tree, so that the same sources elsewhere are the same) and contents.
     pub(super) fn digest_into(&self, hasher: &mut Sha256) {
         for (path, seen) in &self.files {

@@ -6,6 +6,7 @@
 mod debian;
 mod depinfo;
 pub(crate) mod embedded;
+mod excerpt;
 mod inputs;
 mod interpreter;
 mod job;

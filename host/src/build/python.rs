@@ -141,7 +141,7 @@ async fn environment(store: &Store, line: &Line<'_>, run: &Run) -> Result<PathBu
     if interpreter.exists() && fs::read_to_string(&ready).is_ok_and(|had| had == wanted) {
         return Ok(interpreter);
     }
-    line.step(&format!("installing {COMPONENTIZE}"));
+    line.step(&format!("installing {wanted}"));
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }

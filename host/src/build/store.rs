@@ -4,6 +4,7 @@
 //! lock serialises the processes that build; looking whether anything has to be built needs no lock.
 
 use std::{
+    collections::HashSet,
     fs::{self, File, FileTimes, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
@@ -144,12 +145,17 @@ impl Store {
         Ok(path)
     }
 
-    /// Removes components that no stamp leads to and that are old.
+    /// Removes components that no stamp leads to and that are old, and stamps of sources that are there no more.
     pub(super) fn prune(&self) -> Result<()> {
-        let mut used = std::collections::HashSet::new();
+        let mut used = HashSet::new();
         for entry in fs::read_dir(self.path("stamps"))? {
-            let stamp: Option<Stamp> = read_json(&entry?.path());
-            used.extend(stamp.map(|stamp| self.component_path(&stamp.component)));
+            let path = entry?.path();
+            match read_json::<Stamp>(&path) {
+                Some(stamp) if !stamp.inputs.are_gone() => {
+                    used.insert(self.component_path(&stamp.component));
+                }
+                Some(_) | None => fs::remove_file(path)?,
+            }
         }
         let now = SystemTime::now();
         for entry in fs::read_dir(self.path("components"))? {
@@ -297,7 +303,10 @@ mod tests {
             }
             store.keep(key, &made).unwrap();
         }
-        store.write_stamp("recipe", Inputs::read(Kind::Rust, vec![], [], None).unwrap(), "used").unwrap();
+        let sources = dir.path().join("sources");
+        fs::create_dir(&sources).unwrap();
+        let inputs = Inputs::read(Kind::Rust, vec![sources], [], None).unwrap();
+        store.write_stamp("recipe", inputs, "used").unwrap();
         store.prune().unwrap();
         assert_eq!(
             ["used", "unused", "young"].map(|key| store.component(key).is_some()),

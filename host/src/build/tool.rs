@@ -4,11 +4,10 @@
 //! Knows nothing of what the tools are for.
 
 use std::{
-    borrow::Cow,
     ffi::OsStr,
     fmt,
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -21,17 +20,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::excerpt;
+
 /// Between the polite signal and the other one. `make` uses it to remove what it has half made.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Lines of a failed tool's output that are shown: from its first error on, or the last.
-const ERROR_LINES_MAX: usize = 60;
-const LAST_LINES_MAX: usize = 20;
-/// Characters of a line that are shown from its beginning and from its end.
-const LINE_HEAD_MAX: usize = 240;
-const LINE_TAIL_MAX: usize = 120;
-/// Bytes of the output that are looked at for that; the log file has the rest.
-const EXCERPT_BYTES_MAX: u64 = 256 * 1024;
 
 /// One tool to run.
 #[derive(Debug)]
@@ -118,9 +110,9 @@ impl<'a> Tool<'a> {
         self.command.stdout(out).stderr(err);
         let child = self.spawn()?;
         let status = self.wait(child, run).await?;
-        let output = read_output(&log, start).map_err(|error| self.io(error))?;
+        let output = excerpt::read(&log, start).map_err(|error| self.io(error))?;
         self.judge(status, &output, run)?;
-        Ok(from_first(&output, "warning").unwrap_or_default())
+        Ok(excerpt::from_first(&output, "warning").unwrap_or_default())
     }
 
     /// Runs it to its end and returns what it printed; the log has its standard error. With the output of a failed
@@ -146,7 +138,7 @@ impl<'a> Tool<'a> {
         let (read, status) = tokio::join!(read, self.wait(child, run));
         let status = status?;
         read.map_err(|error| self.io(error))?;
-        let said = read_output(&log, start).map_err(|error| self.io(error))?;
+        let said = excerpt::read(&log, start).map_err(|error| self.io(error))?;
         self.judge(status, &said, run)
     }
 
@@ -192,7 +184,7 @@ impl<'a> Tool<'a> {
             return Err(ToolError::Stopped);
         }
         let (name, log) = (self.name.to_owned(), run.log.clone());
-        Err(ToolError::Failed { name, status, excerpt: excerpt(output), log })
+        Err(ToolError::Failed { name, status, excerpt: excerpt::of_failure(output), log })
     }
 
     fn io(&self, error: io::Error) -> ToolError {
@@ -242,7 +234,7 @@ impl fmt::Display for ToolError {
             ToolError::Failed { name, status, excerpt, log } => {
                 write!(f, "`{name}` failed ({status})")?;
                 for line in excerpt.lines() {
-                    write!(f, "\n  | {}", shortened(line))?;
+                    write!(f, "\n  | {}", excerpt::shortened(line))?;
                 }
                 write!(f, "\n  whole log: {}", log.display())
             }
@@ -251,53 +243,6 @@ impl fmt::Display for ToolError {
 }
 
 impl std::error::Error for ToolError {}
-
-/// The part of the output that tells what went wrong: from the first error on, else the end.
-fn excerpt(output: &str) -> String {
-    from_first(output, "error").unwrap_or_else(|| {
-        let lines: Vec<&str> = output.lines().collect();
-        let last = lines.get(lines.len().saturating_sub(LAST_LINES_MAX)..).unwrap_or_default();
-        last.join("\n").trim_end().to_owned()
-    })
-}
-
-/// The output from the first line on that begins like `error: …`, `ERROR: …` or `error[E0425]: …`.
-fn from_first(output: &str, level: &str) -> Option<String> {
-    let is_it = |line: &&str| {
-        let line = line.trim_start();
-        let (word, rest) = line.split_at_checked(level.len()).unwrap_or_default();
-        word.eq_ignore_ascii_case(level) && rest.starts_with([':', '['])
-    };
-    let mut lines = output.lines().skip_while(|line| !is_it(line));
-    let mut shown: Vec<&str> = lines.by_ref().take(ERROR_LINES_MAX).collect();
-    if lines.next().is_some() {
-        shown.push("…");
-    }
-    (!shown.is_empty()).then(|| shown.join("\n").trim_end().to_owned())
-}
-
-/// A line without its middle, if it is very long: pip lists every version that there ever was.
-fn shortened(line: &str) -> Cow<'_, str> {
-    let cut = |(at, _)| at;
-    let head = line.char_indices().nth(LINE_HEAD_MAX).map(cut);
-    let tail = line.char_indices().nth_back(LINE_TAIL_MAX).map(cut);
-    match (head, tail) {
-        (Some(head), Some(tail)) if head < tail => {
-            let ends = (line.get(..head).unwrap_or_default(), line.get(tail..).unwrap_or_default());
-            format!("{} … {}", ends.0, ends.1).into()
-        }
-        _ => line.into(),
-    }
-}
-
-/// What was written to the log from `start` on; of very much, the end.
-fn read_output(mut log: &File, start: u64) -> io::Result<String> {
-    let end = log.seek(SeekFrom::End(0))?;
-    log.seek(SeekFrom::Start(start.max(end.saturating_sub(EXCERPT_BYTES_MAX))))?;
-    let mut output = Vec::new();
-    log.take(EXCERPT_BYTES_MAX).read_to_end(&mut output)?;
-    Ok(String::from_utf8_lossy(&output).into_owned())
-}
 
 /// Variables that a cargo around this process set for its own build (`cargo run`, `cargo test`), which would lead a
 /// tool's cargo, or a rustc, to the wrong toolchain, target or folder. The operator's own (where crates come from,
@@ -317,6 +262,8 @@ fn is_of_outer_build(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn run(dir: &Path) -> Run {
@@ -378,21 +325,6 @@ mod tests {
         });
         assert!(matches!(tool.run(&run).await, Err(ToolError::Stopped)));
         watch.await.unwrap();
-    }
-
-    #[test]
-    fn excerpts_begin_at_the_first_error_or_are_the_end() {
-        let many: String = (0..100).map(|n| format!("line {n}\n")).collect();
-        assert!(excerpt(&many).starts_with("line 80\n"));
-        assert_eq!(excerpt("a\n  error[E0425]: x\n --> y\n"), "  error[E0425]: x\n --> y");
-        assert!(excerpt(&format!("ERROR: pip\n{many}")).ends_with("line 58\n…"));
-    }
-
-    #[test]
-    fn very_long_lines_lose_their_middle() {
-        assert_eq!(shortened("short"), "short");
-        let long = format!("{}{}{}", "ä".repeat(LINE_HEAD_MAX), "x".repeat(1000), "ö".repeat(LINE_TAIL_MAX));
-        assert_eq!(shortened(&long).replace('x', ""), long.replacen('x', " … ", 1).replace('x', ""));
     }
 
     #[test]

@@ -130,9 +130,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name.as_str());
     }
-    for name in
-        [header::CONNECTION, header::TE, header::TRAILER, header::UPGRADE, header::EXPECT, header::HOST]
-    {
+    for name in [header::CONNECTION, header::TE, header::UPGRADE, header::EXPECT, header::HOST] {
         headers.remove(name);
     }
 }

@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import stat
+import tokenize
 
 from guesthouse import archive
 
@@ -30,11 +31,16 @@ def install():
             if _functions[name] in supported:
                 supported.add(getattr(os, name))
     builtins.open = io.open = _open_file
+    # Reads the sources that tracebacks show.
+    tokenize._builtin_open = _open_file
 
 
-def locate(path):
-    """The absolute, normalised form of a path given as text, bytes or ``PathLike``; nothing for a file descriptor."""
-    if isinstance(path, int):
+def locate(path, dir_fd=None):
+    """The absolute, normalised form of a path given as text, bytes or ``PathLike``.
+
+    Nothing for file descriptors and for what is relative to one: the archive has none.
+    """
+    if isinstance(path, int) or dir_fd is not None:
         return None
     path = os.fsdecode(path)
     if not path.startswith("/"):
@@ -64,14 +70,14 @@ def _result(path):
 
 
 def _stat_captured(path, *, dir_fd=None, follow_symlinks=True):
-    located = locate(path)
+    located = locate(path, dir_fd)
     if located is not None and _known(located):
         return _result(located)
     return _functions["stat"](_outside(path, located), dir_fd=dir_fd, follow_symlinks=follow_symlinks)
 
 
 def _lstat_captured(path, *, dir_fd=None):
-    located = locate(path)
+    located = locate(path, dir_fd)
     if located is not None and _known(located):
         return _result(located)
     return _functions["lstat"](_outside(path, located), dir_fd=dir_fd)
@@ -155,14 +161,14 @@ def _scandir_captured(path="."):
 
 
 def _access_captured(path, mode, *, dir_fd=None, effective_ids=False, follow_symlinks=True):
-    located = locate(path)
+    located = locate(path, dir_fd)
     if located is not None and _known(located):
         return not mode & os.W_OK
-    return _functions["access"](_outside(path, located), mode)
+    return _functions["access"](_outside(path, located), mode, dir_fd=dir_fd)
 
 
 def _readlink_captured(path, *, dir_fd=None):
-    located = locate(path)
+    located = locate(path, dir_fd)
     if located is not None and _known(located):
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
     return _functions["readlink"](_outside(path, located), dir_fd=dir_fd)
@@ -173,7 +179,7 @@ def _getcwd_captured():
 
 
 def _open_captured(path, flags, mode=0o777, *, dir_fd=None):
-    located = locate(path)
+    located = locate(path, dir_fd)
     if located is not None and _known(located):
         # There is no descriptor to give: those who need one get the error of a file that cannot be opened that way.
         raise OSError(errno.ENOTSUP, "captured files have no file descriptors: use open()", path)
@@ -184,6 +190,8 @@ def _changing(name):
     function = _functions[name]
 
     def change(path, *arguments, **options):
+        if any(options.get(key) is not None for key in ("dir_fd", "src_dir_fd", "dst_dir_fd")):
+            return function(path, *arguments, **options)
         located = locate(path)
         if located is not None and _known(located):
             code = errno.EEXIST if name == "mkdir" else errno.EROFS
