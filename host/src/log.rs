@@ -16,7 +16,6 @@ const LINES_MAX: usize = 16 * 1024;
 /// Starts logging. What is still to be written is written when the guard is dropped.
 ///
 /// `GUESTHOUSE_LOG` (syntax of `tracing_subscriber::EnvFilter`, such as `info,access=off` or `debug`) chooses lines.
-#[must_use]
 pub fn start(format: LogFormat) -> WorkerGuard {
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(false).buffered_lines_limit(LINES_MAX).finish(std::io::stdout());

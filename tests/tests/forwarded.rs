@@ -95,6 +95,7 @@ fn see_trusted(request: &Request) -> Seen {
 
 #[test]
 fn a_trusted_proxy_is_believed() {
+    let house = trusting();
     let seen = see_trusted(&claims("info.test"));
     assert_eq!(seen.scheme(), "scheme::https");
     assert_eq!(seen.authority(), "public.example");
@@ -103,7 +104,7 @@ fn a_trusted_proxy_is_believed() {
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
     assert_eq!(seen.header("x-forwarded-host"), Some("public.example"));
     assert_eq!(seen.header("x-forwarded-prefix"), Some("/outer"));
-    let line = trusting().log().wait_for("the access line", |entry| entry.is_access("info"));
+    let line = house.log().wait_for("the access line", |entry| entry.is_access("info"));
     assert!(!line.text("client").is_empty());
 }
 

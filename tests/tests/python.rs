@@ -22,10 +22,10 @@ fn house() -> Arc<House> {
         let mut manifest = Manifest::new().server("trusted-proxies = [\"127.0.0.0/8\"]");
         let legacy = "GREETINGS_SHOWN = 3\nTAX_RATE = 0.25\nFEATURES = { newsletter = true, colours = { paper = \"white\" } }";
         manifest = app(manifest, "legacy", "django-legacy", &site("legacy", legacy));
-        let foo = "DJANGO_SETTINGS_MODULE = \"foo.settings\"\nSITE_TITLE = \"Foo of the test\"\nPRODUCTS_PER_PAGE = 2";
-        manifest = app(manifest, "foo", "django-modern", &site("foo", foo));
-        let bar = "DJANGO_SETTINGS_MODULE = \"bar.settings\"";
-        manifest = app(manifest, "bar", "django-modern", &site("bar", bar));
+        let first = "DJANGO_SETTINGS_MODULE = \"foo.settings\"\nSITE_TITLE = \"Foo of the test\"\nPRODUCTS_PER_PAGE = 2";
+        manifest = app(manifest, "foo", "django-modern", &site("foo", first));
+        let second = "DJANGO_SETTINGS_MODULE = \"bar.settings\"";
+        manifest = app(manifest, "bar", "django-modern", &site("bar", second));
         let mounted = "routes = [{ route = \"mall.localhost/shop\", strip-prefix = true }]\n\
                        settings = { DJANGO_SETTINGS_MODULE = \"foo.settings\" }";
         manifest = app(manifest, "mounted", "django-modern", mounted);

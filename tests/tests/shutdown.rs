@@ -184,7 +184,7 @@ fn load(address: std::net::SocketAddr, number: usize) -> (usize, usize) {
         return (0, 0);
     };
     let (host, path) =
-        if number % 2 == 0 { ("stream.test", "/?bytes=100000") } else { ("wait-p3.test", "/?ms=5") };
+        if number.is_multiple_of(2) { ("stream.test", "/?bytes=100000") } else { ("wait-p3.test", "/?ms=5") };
     for answered in 0..50 {
         if connection.try_send(Request::get(host, path).bytes()).is_err() {
             return (answered, 1);

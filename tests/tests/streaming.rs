@@ -164,6 +164,7 @@ fn begin(app: &str, sign: &str) -> Connection {
 
 #[test]
 fn a_client_that_leaves_an_endless_answer_frees_the_instance() {
+    let _house = house();
     for app in ["endless", "endless-reused", "endless-p3", "endless-p3-reused"] {
         for _ in 0..2 {
             let mut connection = begin(app, "streaming");
@@ -177,6 +178,7 @@ fn a_client_that_leaves_an_endless_answer_frees_the_instance() {
 
 #[test]
 fn a_client_that_leaves_a_waiting_guest_frees_the_instance() {
+    let _house = house();
     for app in ["wait", "wait-reused", "wait-p3", "wait-p3-reused"] {
         for _ in 0..2 {
             drop(begin(app, "waiting"));
@@ -187,6 +189,7 @@ fn a_client_that_leaves_a_waiting_guest_frees_the_instance() {
 
 #[test]
 fn a_client_that_leaves_a_spinning_guest_frees_the_instance() {
+    let _house = house();
     for app in ["spin", "spin-reused", "spin-p3", "spin-p3-reused"] {
         for _ in 0..2 {
             drop(begin(app, "spinning"));

@@ -1,11 +1,11 @@
-"""The host's side of the build: what goes into a bundle, messages, and the immortal objects of an image."""
+"""The host's side of the build: what goes into a bundle, and messages."""
 
+import json
 import pathlib
-import struct
 import tempfile
 import unittest
 
-from builder import bundle, immortal, messages
+from builder import bundle, messages
 
 
 class Files(unittest.TestCase):
@@ -49,7 +49,7 @@ class Bundle(Files):
         packed.write(file)
         data = file.read_bytes()
         length = int.from_bytes(data[:8], "little")
-        header = __import__("json").loads(data[8:8 + length])
+        header = json.loads(data[8:8 + length])
         entries = {entry[0]: entry for entry in header["files"]}
         self.assertEqual(header["config"]["wsgi"], "app:x")
         self.assertEqual((entries["/app/app.py"][1], entries["/app/app.py"][4]), (6, False))
@@ -68,65 +68,3 @@ class Messages(Files):
 
     def test_problem(self):
         self.assertEqual(str(messages.Problem("it broke", "mend it")), "error: it broke\n  hint: mend it")
-
-
-def section(number, content):
-    return bytes([number]) + unsigned(len(content)) + content
-
-
-def unsigned(value):
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out + bytes([value]))
-
-
-def signed(value):
-    out = bytearray()
-    while not -64 <= value < 64:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out + bytes([value & 0x7F]))
-
-
-def module(segments, extra=b""):
-    data = b"".join(b"\0\x41" + signed(address) + b"\x0b" + unsigned(len(content)) + content
-                    for address, content in segments)
-    return immortal.MAGIC_CORE + section(11, unsigned(len(segments) + bool(extra)) + data + extra)
-
-
-class Immortal(Files):
-    COUNT = 5 << 28
-
-    def run_on(self, segments, objects, extra=b""):
-        inner = immortal.MAGIC_COMPONENT + section(1, module([(0, b"small")])) + section(1, module(segments, extra))
-        component = self.root / "c.wasm"
-        component.write_bytes(immortal.MAGIC_COMPONENT + section(0, b"\x01n") + section(4, inner))
-        before = component.read_bytes()
-        done = immortal.immortalise(component, struct.pack(f"<{2 * len(objects)}I", *sum(objects, ())), self.COUNT)
-        return done, before, component.read_bytes()
-
-    def test_counts_of_live_objects_are_set(self):
-        objects = struct.pack("<IIII", 3, 0x2000, 7, 0x2000)
-        done, before, after = self.run_on([(0x90000, b"\0" * 8 + objects)], [(0x90008, 0x2000), (0x90010, 0x2000)] * 2)
-        self.assertEqual(done, 2)
-        self.assertEqual(after, before.replace(objects, struct.pack("<IIII", self.COUNT, 0x2000, self.COUNT, 0x2000)))
-
-    def test_everything_else_is_left_alone(self):
-        for head in ((0, 0x2000), (3, 0x2004), (0x1000000, 0x2000), (self.COUNT, 0x2000)):
-            done, before, after = self.run_on([(0x90000, struct.pack("<II", *head))], [(0x90000, 0x2000)])
-            self.assertEqual((done, after), (0, before))
-
-    def test_objects_outside_or_at_the_edge_of_segments(self):
-        content = struct.pack("<II", 3, 0x2000)
-        done, before, after = self.run_on([(0x90000, content), (0xA0000, content[:6])],
-                                          [(0x80000, 0x2000), (0xA0000, 0x2000), (0xB0000, 0x2000), (0x90004, 0x2000)])
-        self.assertEqual((done, after), (0, before))
-
-    def test_passive_and_relative_segments_are_skipped(self):
-        passive = b"\x01" + unsigned(3) + b"abc"
-        content = struct.pack("<II", 3, 0x2000)
-        self.assertEqual(self.run_on([(0x90000, content)], [(0x90000, 0x2000)], passive)[0], 1)
-        relative = b"\0\x23\x01\x0b" + unsigned(3) + b"abc"
-        self.assertEqual(self.run_on([(0x90000, content)], [(0x90000, 0x2000)], relative)[0], 1)

@@ -2,7 +2,7 @@
 
 import unittest
 
-from guesthouse import archive, project
+from guesthouse import archive, libraries, project
 
 
 class Project(unittest.TestCase):
@@ -12,12 +12,12 @@ class Project(unittest.TestCase):
             table.clear()
             self.addCleanup(table.clear)
 
-    def check(self, wsgi, include=(), **sources):
+    def check(self, target, include=(), **sources):
         for name, text in sources.items():
             path = f"/app/{name.replace('__', '/')}.py"
             archive.add(path, len(text), 0, text.encode(), False)
             archive.codes[path] = compile(text, path, "exec")
-        return project.check({"wsgi": wsgi, "include": list(include)}, self.report)
+        return project.check({"wsgi": target, "include": list(include)}, self.report)
 
     def errors(self):
         return [error["message"] for error in self.report.errors]
@@ -36,7 +36,7 @@ class Project(unittest.TestCase):
         self.assertEqual(self.report.errors[0]["hint"], "at its top level it has `application`, `f`")
 
     def test_module_missing(self):
-        self.check("mysite.wsgi:application", my_site="", wsgi="application = 1")
+        self.check("mysite.wsgi:application", other="", wsgi="application = 1")
         self.assertIn("no module `mysite.wsgi`", self.errors()[0])
         self.assertEqual(self.report.errors[0]["hint"], "did you mean `wsgi`?")
 
@@ -66,3 +66,33 @@ a = 1
             "a.b": True, "c": True, "p": True, "p.near": True, "far": True, "conditional": False, "late": False,
             "optional": None})
         self.assertEqual(module.strings, {"some.middleware.Class"})
+
+
+class Problems(unittest.TestCase):
+    NATIVE = {"np._core._fast": "np/_core/_fast.cpython-314-x86_64-linux-gnu.so"}
+
+    def problem(self, error):
+        return libraries._problem("np", True, {"np": error}, self.NATIVE)
+
+    def chained(self, outer, inner):
+        outer.__cause__ = inner
+        return outer
+
+    def test_native_code_behind_a_packages_own_error(self):
+        inner = ModuleNotFoundError("No module named 'np._core._fast'", name="np._core._fast")
+        self.assertEqual(self.problem(self.chained(ImportError("np is broken"), inner)),
+                         "`np` needs native code (np/_core/_fast.cpython-314-x86_64-linux-gnu.so), which cannot run in WebAssembly")
+
+    def test_native_code_that_nothing_names(self):
+        self.assertIn("cannot be imported without its native code", self.problem(ImportError("np is broken")))
+
+    def test_missing_requirement(self):
+        error = ModuleNotFoundError("No module named 'dep'", name="dep")
+        self.assertEqual(self.problem(error), "`np` needs the module `dep`, which is not among the requirements")
+
+    def test_missing_part_of_the_standard_library(self):
+        error = ModuleNotFoundError("No module named '_ssl'", name="_ssl")
+        self.assertEqual(self.problem(error), "`np` needs `_ssl`, which Python in WebAssembly lacks")
+
+    def test_settings_that_are_wanted_first_are_no_problem(self):
+        self.assertIsNone(self.problem(RuntimeError("settings are not configured")))

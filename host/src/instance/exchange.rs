@@ -85,6 +85,9 @@ impl Failure {
 /// A dead store, kept only so that bodies that flow from it do not end as if they were complete.
 pub(super) type Corpse = Arc<dyn Any + Send + Sync>;
 
+/// The head of an answer with its body still to come, or why there is none.
+type Head = Result<http::Response<WasiBody>, Failure>;
+
 /// What goes to a worker.
 pub struct Job {
     /// With an absolute URI: scheme, authority, path and query.
@@ -96,7 +99,7 @@ pub struct Job {
 
 /// What stays with dispatch: the answer to come, and the means to cancel.
 pub struct Exchange {
-    head: oneshot::Receiver<Result<http::Response<WasiBody>, Failure>>,
+    head: oneshot::Receiver<Head>,
     shared: Arc<Shared>,
     armed: bool,
 }
@@ -171,12 +174,12 @@ impl Shared {
 
 /// The worker's end.
 pub(super) struct Reply {
-    head: Mutex<Option<oneshot::Sender<Result<http::Response<WasiBody>, Failure>>>>,
+    head: Mutex<Option<oneshot::Sender<Head>>>,
     shared: Arc<Shared>,
 }
 
 impl Reply {
-    fn sender(&self) -> Option<oneshot::Sender<Result<http::Response<WasiBody>, Failure>>> {
+    fn sender(&self) -> Option<oneshot::Sender<Head>> {
         self.head.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -188,7 +191,7 @@ impl Reply {
     }
 
     /// Gives the head of the answer, or the reason why there is none; only the first answer counts.
-    pub(super) fn answer(&self, answer: Result<http::Response<WasiBody>, Failure>) {
+    pub(super) fn answer(&self, answer: Head) {
         if let Some(sender) = self.sender()
             && sender.send(answer).is_err()
         {
@@ -242,7 +245,7 @@ impl Exchange {
     ///
     /// # Errors
     /// The failure of the guest, or [`Failure::NoAnswer`] when its worker is gone.
-    pub async fn head(&mut self) -> Result<http::Response<WasiBody>, Failure> {
+    pub async fn head(&mut self) -> Head {
         let head = (&mut self.head).await.unwrap_or(Err(Failure::NoAnswer));
         if head.is_err() {
             self.armed = false;

@@ -399,7 +399,10 @@ impl Concurrent<'_> {
         let answer = tokio::select! {
             answer = &mut finish => answer?.0,
             // The guest goes on until the instance is let go.
-            () = reply.ended() => return Ok(self.forget(id)),
+            () = reply.ended() => {
+                self.forget(id);
+                return Ok(());
+            }
         };
         match answer {
             Ok(response) => {

@@ -176,12 +176,27 @@ def _problem(name, certain, failures, native):
         if top in native or name in native:
             return f"`{top}` is native code ({native.get(name) or native[top]}), which cannot run in WebAssembly"
         return f"there is no module `{top}`: it is neither in the project nor among its requirements"
-    if not isinstance(error, ImportError) or not error.name:
-        return None
-    if error.name in native:
-        return f"`{top}` needs native code ({native[error.name]}), which cannot run in WebAssembly"
-    if top in sys.stdlib_module_names or error.name in sys.stdlib_module_names:
-        return f"`{name}` needs `{error.name}`, which Python in WebAssembly lacks"
-    if project.find(error.name) is None and isinstance(error, ModuleNotFoundError):
-        return f"`{name}` needs the module `{error.name}`, which is not among the requirements"
+    missing = _missing(error)
+    for module in missing:
+        if module in native:
+            return f"`{top}` needs native code ({native[module]}), which cannot run in WebAssembly"
+    for module in missing:
+        if top in sys.stdlib_module_names or module in sys.stdlib_module_names:
+            return f"`{name}` needs `{module}`, which Python in WebAssembly lacks"
+        if project.find(module) is None:
+            return f"`{name}` needs the module `{module}`, which is not among the requirements"
+    # A package that ships native code and cannot be imported, however it words it.
+    shipped = next((file for module, file in native.items() if module.startswith(top + ".")), None)
+    if shipped and isinstance(error, ImportError):
+        return f"`{top}` cannot be imported without its native code ({shipped}), which cannot run in WebAssembly"
     return None
+
+
+def _missing(error):
+    """The modules that were not found, the first cause first. Packages like to raise errors of their own in between."""
+    names = []
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            names.insert(0, error.name)
+        error = error.__cause__ or error.__context__
+    return names
