@@ -4,6 +4,8 @@
 //! into the guest, once (`isolation = "request"`) or many times (`"reuse"`). Dispatch keeps the other end of the
 //! exchange and may cancel it at any time. Nothing here knows of hostnames, connections or other apps.
 
+mod body;
+mod control;
 mod exchange;
 mod guest;
 mod limiter;
@@ -11,6 +13,7 @@ mod output;
 mod pool;
 mod worker;
 
-pub use exchange::{Body, BodyError, Exchange, Failure, Job, Occupied, exchange};
+pub use body::{Body, BodyError};
+pub use exchange::{Exchange, Failure, Job, Occupied, exchange};
 pub use guest::{Guest, Identity, Template};
 pub use pool::{Policy, Pool};

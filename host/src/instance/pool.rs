@@ -14,11 +14,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{
-    exchange::Job,
-    guest::Template,
-    worker::{self, Control},
-};
+use super::{control::Control, exchange::Job, guest::Template, worker};
 use crate::plan::Isolation;
 
 /// How instances live.

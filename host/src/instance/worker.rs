@@ -10,19 +10,12 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
     time::Duration,
 };
 
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
 use wasmtime::{AsContextMut, Store, component::Accessor};
 use wasmtime_wasi_http::{
     Error as HttpError, WasiHttpView,
@@ -32,93 +25,11 @@ use wasmtime_wasi_http::{
 };
 
 use super::{
+    control::{Control, Stop},
     exchange::{Corpse, Failure, Job, Reply},
     guest::{Guest, OutOfTime, Template},
     pool::{Chair, Policy},
 };
-
-/// The means to stop one worker, shared with the exchanges that it serves.
-#[derive(Debug)]
-pub(super) struct Control {
-    /// Requests given to the worker whose clients still wait.
-    live: AtomicUsize,
-    /// Takes no more requests: one of its requests was given up while the guest was at it.
-    retired: AtomicBool,
-    /// The guest does nothing: no request, and no work left over from one.
-    idle: AtomicBool,
-    kill: Notify,
-    born: Instant,
-    /// Milliseconds after `born` when the latest request began.
-    latest_ms: AtomicU64,
-}
-
-impl Control {
-    pub(super) fn new() -> Self {
-        Self {
-            live: AtomicUsize::new(0),
-            retired: AtomicBool::new(false),
-            idle: AtomicBool::new(false),
-            kill: Notify::new(),
-            born: Instant::now(),
-            latest_ms: AtomicU64::new(0),
-        }
-    }
-
-    /// A request is given to the worker.
-    pub(super) fn begin(&self) {
-        self.idle.store(false, Ordering::Release);
-        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.latest_ms.fetch_max(now, Ordering::Relaxed);
-        self.live.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// A request's client wants nothing more, before the guest was done. The guest cannot be told so; the instance
-    /// takes no more requests, and when nobody waits for it any more it is stopped wherever it is.
-    pub(super) fn cancel(&self) {
-        self.retired.store(true, Ordering::Release);
-        self.done();
-    }
-
-    /// A request is done, as far as its client is concerned.
-    pub(super) fn done(&self) {
-        let before = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| live.checked_sub(1));
-        if before == Ok(1) && self.retired() {
-            self.kill.notify_one();
-        }
-    }
-
-    pub(super) fn retired(&self) -> bool {
-        self.retired.load(Ordering::Acquire)
-    }
-
-    /// Resolves when the worker has to stop: nobody waits for it any more, or its latest request is older than
-    /// `stream_max`.
-    async fn stopped(&self, stream_max: Duration) -> Stop {
-        let expired = async {
-            loop {
-                let deadline =
-                    self.born + Duration::from_millis(self.latest_ms.load(Ordering::Relaxed)) + stream_max;
-                if deadline > Instant::now() {
-                    sleep_until(deadline).await;
-                } else if !self.idle.load(Ordering::Acquire) {
-                    return;
-                } else {
-                    // Idle: a request that begins now has at least this long.
-                    sleep_until(Instant::now() + stream_max).await;
-                }
-            }
-        };
-        tokio::select! {
-            () = self.kill.notified() => Stop::Cancelled,
-            () = expired => Stop::Expired,
-        }
-    }
-}
-
-enum Stop {
-    Cancelled,
-    Expired,
-}
 
 /// Serves one request with a fresh instance.
 pub(super) async fn once(template: Arc<Template>, control: Arc<Control>, job: Job) {
@@ -143,7 +54,7 @@ pub(super) async fn many(template: Arc<Template>, policy: Policy, control: Arc<C
             Some(served) if !control.retired() => instance = served,
             _ => return,
         }
-        control.idle.store(true, Ordering::Release);
+        control.set_idle(true);
         chair.release();
         next = idle(&mut chair, policy.idle).await;
     }
@@ -204,7 +115,7 @@ impl Instance {
         let Proxy::P2(guest) = &self.proxy else { return None };
         let Job { request, id, reply } = job;
         let reply = Arc::new(reply);
-        control.idle.store(false, Ordering::Release);
+        control.set_idle(false);
         self.store.data_mut().begin(id);
         let result = tokio::select! {
             biased;
@@ -358,7 +269,7 @@ impl Concurrent<'_> {
                 }
                 let idle =
                     poll_fn(|cx| Poll::Ready(self.accessor.poll_no_interesting_tasks(cx).is_ready())).await;
-                self.control.idle.store(idle, Ordering::Release);
+                self.control.set_idle(idle);
             }
             let idle_max = serving.is_empty().then_some(idle_max);
             tokio::select! {
@@ -382,7 +293,7 @@ impl Concurrent<'_> {
     async fn serve(&self, job: Job) -> wasmtime::Result<()> {
         let Job { request, id, reply } = job;
         let reply = Arc::new(reply);
-        self.control.idle.store(false, Ordering::Release);
+        self.control.set_idle(false);
         self.waiting().push((id, reply.clone()));
         let (call, processed) = self.accessor.with(|mut store| {
             store.get().begin(id);

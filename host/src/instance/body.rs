@@ -1,0 +1,181 @@
+//! The body of a guest's answer, on its way to the client.
+//!
+//! A guest that traps in the middle of its body must not look like one that ended it. wasmtime's bodies simply end
+//! when their store is dropped, so a failed store is kept (the `Corpse` in `exchange`) until the body has run dry: a body
+//! that ends while its store is still there was finished by the guest, and one that has nothing more to say was broken
+//! off.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::time::{Instant, Sleep, sleep_until};
+use wasmtime_wasi_http::WasiBody;
+
+use super::exchange::{Last, Shared};
+
+/// The body of a guest's answer.
+pub struct Body {
+    inner: WasiBody,
+    /// Bytes still to come, where the guest announced them.
+    remaining: Option<u64>,
+    shared: Arc<Shared>,
+    deadline: Pin<Box<Sleep>>,
+    /// Found, and told at the next poll.
+    error: Option<BodyError>,
+    done: bool,
+    broken: bool,
+}
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The guest failed on the way; its worker has logged why.
+    #[error("guest failed within its answer")]
+    Failed,
+    /// The guest announced another length than it wrote, or dropped its body unfinished.
+    #[error("guest broke its answer off: {0}")]
+    BrokenOff(wasmtime_wasi_http::Error),
+    #[error("guest returned without finishing its answer")]
+    Unfinished,
+    #[error("answer was not complete within stream-ms")]
+    Deadline,
+}
+
+impl BodyError {
+    /// One word for programs that read the log.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::BrokenOff(_) => "broken-off",
+            Self::Unfinished => "unfinished",
+            Self::Deadline => "stream-limit",
+        }
+    }
+}
+
+impl Body {
+    pub(super) fn new(
+        inner: WasiBody,
+        remaining: Option<u64>,
+        shared: Arc<Shared>,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            inner,
+            remaining,
+            shared,
+            deadline: Box::pin(sleep_until(deadline)),
+            error: None,
+            done: false,
+            broken: false,
+        }
+    }
+
+    /// Whether all of it was delivered.
+    pub fn complete(&self) -> bool {
+        !self.broken && (self.done || self.remaining == Some(0))
+    }
+
+    fn finish(&mut self) {
+        self.done = true;
+        self.shared.end(false);
+    }
+
+    /// What the guest has ready.
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match ready!(http_body::Body::poll_frame(Pin::new(&mut self.inner), cx)) {
+            Some(Ok(frame)) => {
+                if let (Some(data), Some(remaining)) = (frame.data_ref(), &mut self.remaining) {
+                    *remaining = remaining.saturating_sub(data.len() as u64);
+                }
+                if frame.is_trailers() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(BodyError::BrokenOff(error)))),
+            None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// What is to be delivered next, or why there is nothing more.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(frame) = self.poll_inner(cx) {
+            return Poll::Ready(frame);
+        }
+        self.shared.body.register(cx.waker());
+        let last = self.shared.take_last();
+        if let Some(last) = last {
+            // What the guest wrote at last may have come in since the first look.
+            let frame = self.poll_inner(cx);
+            let error = match &last {
+                Last::Returned => BodyError::Unfinished,
+                Last::Failed { .. } => BodyError::Failed,
+            };
+            if !self.done {
+                self.shared.keep_last(last);
+            }
+            return match frame {
+                Poll::Ready(frame) => Poll::Ready(frame),
+                Poll::Pending => Poll::Ready(Some(Err(error))),
+            };
+        }
+        self.deadline.as_mut().poll(cx).map(|()| Some(Err(BodyError::Deadline)))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let error = match self.error.take() {
+            Some(error) => error,
+            None => match ready!(self.poll_next(cx)) {
+                Some(Err(error)) => {
+                    // hyper drops what it has not flushed when a body fails; it flushes when a body is pending.
+                    self.error = Some(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                frame => return Poll::Ready(frame),
+            },
+        };
+        self.done = true;
+        self.broken = true;
+        self.shared.end(!matches!(error, BodyError::Failed | BodyError::Unfinished));
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self.remaining {
+            Some(remaining) => http_body::SizeHint::with_exact(remaining),
+            None => http_body::SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // hyper stops at the announced length without asking for the end.
+        self.shared.end(!self.complete());
+    }
+}

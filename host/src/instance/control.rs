@@ -1,0 +1,100 @@
+//! The means to stop a worker from outside, shared by those who may want to: the exchanges that it serves, and the clock.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+/// The means to stop one worker, shared with the exchanges that it serves.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// Requests given to the worker whose clients still wait.
+    live: AtomicUsize,
+    /// Takes no more requests: one of its requests was given up while the guest was at it.
+    retired: AtomicBool,
+    /// The guest does nothing: no request, and no work left over from one.
+    idle: AtomicBool,
+    kill: Notify,
+    born: Instant,
+    /// Milliseconds after `born` when the latest request began.
+    latest_ms: AtomicU64,
+}
+
+impl Control {
+    pub(super) fn new() -> Self {
+        Self {
+            live: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
+            kill: Notify::new(),
+            born: Instant::now(),
+            latest_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// A request is given to the worker.
+    pub(super) fn begin(&self) {
+        self.idle.store(false, Ordering::Release);
+        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.latest_ms.fetch_max(now, Ordering::Relaxed);
+        self.live.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A request's client wants nothing more, before the guest was done. The guest cannot be told so; the instance
+    /// takes no more requests, and when nobody waits for it any more it is stopped wherever it is.
+    pub(super) fn cancel(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.done();
+    }
+
+    /// A request is done, as far as its client is concerned.
+    pub(super) fn done(&self) {
+        let before = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| live.checked_sub(1));
+        if before == Ok(1) && self.retired() {
+            self.kill.notify_one();
+        }
+    }
+
+    /// Whether the guest does nothing: no request, and no work left over from one.
+    pub(super) fn set_idle(&self, idle: bool) {
+        self.idle.store(idle, Ordering::Release);
+    }
+
+    pub(super) fn retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Resolves when the worker has to stop: nobody waits for it any more, or its latest request is older than
+    /// `stream_max`.
+    pub(super) async fn stopped(&self, stream_max: Duration) -> Stop {
+        let expired = async {
+            loop {
+                let deadline =
+                    self.born + Duration::from_millis(self.latest_ms.load(Ordering::Relaxed)) + stream_max;
+                if deadline > Instant::now() {
+                    sleep_until(deadline).await;
+                } else if !self.idle.load(Ordering::Acquire) {
+                    return;
+                } else {
+                    // Idle: a request that begins now has at least this long.
+                    sleep_until(Instant::now() + stream_max).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.kill.notified() => Stop::Cancelled,
+            () = expired => Stop::Expired,
+        }
+    }
+}
+
+/// Why a worker has to stop.
+pub(super) enum Stop {
+    Cancelled,
+    Expired,
+}
