@@ -249,7 +249,7 @@ fn a_trap_among_requests_in_one_instance() {
     let mut waiting: Vec<_> = (0..6)
         .map(|_| {
             let mut connection = house.connect();
-            connection.send(Request::get("together.test", "/wait?ms=20000").bytes());
+            connection.send(Request::get("together.test", "/wait?ms=3000").bytes());
             connection
         })
         .collect();
