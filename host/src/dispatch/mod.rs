@@ -10,7 +10,7 @@ mod request;
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -41,7 +41,7 @@ where
             access.status = head.status;
             if access.method == Method::HEAD {
                 // The guest may write a body all the same, and is not to find its stream broken.
-                tokio::spawn(BodyExt::collect(Discard(body)));
+                tokio::spawn(BodyExt::collect(Discard { body, left: HEAD_BODY_BYTES_MAX }));
                 return Response::from_parts(head, Outgoing::host(Bytes::new(), access));
             }
             Response::from_parts(head, Outgoing::guest(body, access))
@@ -143,8 +143,14 @@ fn check_head(head: &http::response::Parts) -> Result<Option<u64>, String> {
     request::content_length(&head.headers).map_err(str::to_owned)
 }
 
-/// A body whose data nobody wants.
-struct Discard(Body);
+/// How much of a body a guest may write in answer to HEAD, before it learns that nobody reads it.
+const HEAD_BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A body whose data nobody wants. Ends, and with it the guest's stream, when it has become too long.
+struct Discard {
+    body: Body,
+    left: usize,
+}
 
 impl http_body::Body for Discard {
     type Data = Bytes;
@@ -154,7 +160,10 @@ impl http_body::Body for Discard {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let empty = |frame: Result<Frame<Bytes>, BodyError>| frame.map(|_| Frame::data(Bytes::new()));
-        Pin::new(&mut self.0).poll_frame(cx).map(|frame| frame.map(empty))
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        self.left = self.left.saturating_sub(length);
+        Poll::Ready((self.left > 0).then(|| Ok(Frame::data(Bytes::new()))))
     }
 }
