@@ -144,6 +144,10 @@ fn answers_that_have_no_body_have_no_body() {
         }
         connection.send(Request::get("info.test", "/ok").bytes());
         assert_eq!(connection.response("GET").text(), "ok\n");
+        let line = house.log().wait_for("the access log", |entry| {
+            entry.is_access("respond") && entry.text("status") == status.to_string()
+        });
+        assert_eq!(line.text("cut"), "", "the answer was whole: {line}");
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
@@ -39,7 +39,7 @@ where
     match answer(&house, peer, request, &mut access).await {
         Ok((head, body)) => {
             access.status = head.status;
-            if access.method == Method::HEAD {
+            if access.method == Method::HEAD || is_without_content(head.status) {
                 // The guest may write a body all the same, and is not to find its stream broken.
                 tokio::spawn(BodyExt::collect(Discard { body, left: HEAD_BODY_BYTES_MAX }));
                 return Response::from_parts(head, Outgoing::host(Bytes::new(), access));
@@ -141,6 +141,11 @@ fn check_head(head: &http::response::Parts) -> Result<Option<u64>, String> {
         return Err(format!("status {} is none of a final answer", head.status.as_u16()));
     }
     request::content_length(&head.headers).map_err(str::to_owned)
+}
+
+/// Statuses whose answers end with their head (RFC 9110, section 6.4.1).
+fn is_without_content(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// How much of a body a guest may write in answer to HEAD, before it learns that nobody reads it.

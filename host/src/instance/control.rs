@@ -1,6 +1,8 @@
 //! The means to stop a worker from outside, shared by those who may want to: the exchanges that it serves, and the clock.
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
@@ -19,6 +21,10 @@ pub(super) struct Control {
     retired: AtomicBool,
     /// The guest does nothing: no request, and no work left over from one.
     idle: AtomicBool,
+    /// The guest computes, or would if it had a core; it does not wait for anything outside.
+    computing: AtomicBool,
+    /// The guest gave its core up at an epoch tick.
+    yielded: AtomicBool,
     kill: Notify,
     born: Instant,
     /// Milliseconds after `born` when the latest request began.
@@ -31,6 +37,8 @@ impl Control {
             live: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             idle: AtomicBool::new(false),
+            computing: AtomicBool::new(true),
+            yielded: AtomicBool::new(false),
             kill: Notify::new(),
             born: Instant::now(),
             latest_ms: AtomicU64::new(0),
@@ -40,6 +48,7 @@ impl Control {
     /// A request is given to the worker.
     pub(super) fn begin(&self) {
         self.idle.store(false, Ordering::Release);
+        self.computing.store(true, Ordering::Relaxed);
         let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.latest_ms.fetch_max(now, Ordering::Relaxed);
         self.live.fetch_add(1, Ordering::AcqRel);
@@ -58,6 +67,36 @@ impl Control {
         if before == Ok(1) && self.retired() {
             self.kill.notify_one();
         }
+    }
+
+    pub(super) fn computes(&self) -> bool {
+        self.computing.load(Ordering::Relaxed)
+    }
+
+    /// The guest is done, but its client takes its time.
+    pub(super) fn waits_for_client(&self) {
+        self.computing.store(false, Ordering::Relaxed);
+    }
+
+    /// The guest gives its core up for now, at an epoch tick.
+    pub(super) fn yields(&self) {
+        self.yielded.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs a call into the guest and keeps account of whether it computes. `waits` is called each time that it begins to
+    /// wait for something outside.
+    pub(super) async fn watch<F: Future>(&self, call: F, waits: impl Fn()) -> F::Output {
+        let mut call = pin!(call);
+        poll_fn(|cx| {
+            self.computing.store(true, Ordering::Relaxed);
+            let result = call.as_mut().poll(cx);
+            if result.is_pending() && !self.yielded.swap(false, Ordering::Relaxed) {
+                self.computing.store(false, Ordering::Relaxed);
+                waits();
+            }
+            result
+        })
+        .await
     }
 
     /// Whether the guest does nothing: no request, and no work left over from one.

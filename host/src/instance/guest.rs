@@ -20,7 +20,7 @@ use wasmtime_wasi_http::{
     handler::ProxyPre,
 };
 
-use super::{limiter::Limiter, output::Output};
+use super::{control::Control, limiter::Limiter, output::Output};
 use crate::{
     bindings::View,
     engine,
@@ -66,7 +66,7 @@ impl Template {
     ///
     /// # Errors
     /// When a granted directory cannot be opened any more.
-    pub fn store(self: &Arc<Self>) -> anyhow::Result<Store<Guest>> {
+    pub(super) fn store(self: &Arc<Self>, control: &Arc<Control>) -> anyhow::Result<Store<Guest>> {
         let identity = Arc::new(Identity {
             app: self.app.clone(),
             generation: self.generation,
@@ -83,6 +83,7 @@ impl Template {
             computed: Duration::ZERO,
             template: self.clone(),
             identity,
+            control: control.clone(),
         };
         let mut store = Store::new(self.engine.inner(), guest);
         store.limiter(|guest| &mut guest.limiter);
@@ -93,6 +94,7 @@ impl Template {
             if guest.computed > guest.template.limits.cpu {
                 return Err(OutOfTime.into());
             }
+            guest.control.yields();
             Ok(UpdateDeadline::Yield(1))
         });
         Ok(store)
@@ -151,6 +153,7 @@ pub struct Guest {
     computed: Duration,
     template: Arc<Template>,
     identity: Arc<Identity>,
+    control: Arc<Control>,
 }
 
 impl Guest {

@@ -1,21 +1,29 @@
 //! Where requests of one app meet instances: a fresh one for each, or those that are at hand.
 //!
-//! Under reuse an idle instance is taken before a busy one is loaded further, and a new one is made before instances
-//! that the machine has no core for are loaded: the oldest with room first, so that the youngest fall idle and go.
-//! How many requests may be here at once is not decided here (see `dispatch`).
+//! Under reuse an idle instance is taken before a busy one is loaded further: the oldest first, so that the youngest fall
+//! idle and go. A new one is made only where it would help. An instance of WASI 0.2 serves one request at a time, and as
+//! long as every core has one that computes, another would only take memory and cores from them: requests wait in line
+//! for the next that is free, though not for longer than [`PATIENCE`]. As soon as an instance waits for something outside,
+//! the next request has one of its own. How many requests may be here at once is not decided here (see `generation`).
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use wasmtime_wasi_http::handler::ProxyPre;
 
 use super::{control::Control, exchange::Job, guest::Template, worker};
 use crate::plan::Isolation;
+
+/// How long a request stands in line for an instance that computes, before it has one of its own all the same.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How instances live.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +41,20 @@ pub struct Policy {
 pub struct Pool {
     template: Arc<Template>,
     policy: Policy,
-    seats: Mutex<Vec<Seat>>,
-    next: AtomicU64,
-    /// Instances to spread over before one is loaded with several requests.
+    state: Mutex<State>,
+    /// Cores: so many instances can compute at once.
     spread: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// The oldest first.
+    seats: Vec<Seat>,
+    next_seat: u64,
+    /// Requests that stand in line, with the time since when.
+    line: VecDeque<(Instant, Job)>,
+    /// A task looks after those that have stood for too long.
+    watched: bool,
 }
 
 /// What the pool knows of one worker.
@@ -55,10 +73,39 @@ pub(super) struct Chair {
     pub(super) jobs: mpsc::UnboundedReceiver<Job>,
 }
 
+impl State {
+    fn find(&mut self, id: u64) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.id == id)
+    }
+
+    /// Gives the request to the instance in this seat. Gives it back where the worker has ended.
+    fn give(&mut self, index: usize, job: Job, reuse_max: u64) -> Option<Job> {
+        let Some(seat) = self.seats.get_mut(index) else { return Some(job) };
+        if !job.reply.attach(&seat.control) {
+            return None;
+        }
+        seat.take();
+        let sent = seat.jobs.send(job);
+        if seat.begun >= reuse_max {
+            // The worker ends when the channel is closed and empty.
+            self.seats.remove(index);
+        }
+        sent.err().map(|mpsc::error::SendError(job)| job)
+    }
+}
+
+impl Seat {
+    fn take(&mut self) {
+        self.serving += 1;
+        self.begun += 1;
+        self.control.begin();
+    }
+}
+
 impl Pool {
     pub fn new(template: Arc<Template>, policy: Policy) -> Arc<Self> {
         let spread = std::thread::available_parallelism().map_or(1, usize::from);
-        Arc::new(Self { template, policy, seats: Mutex::default(), next: AtomicU64::new(0), spread })
+        Arc::new(Self { template, policy, state: Mutex::default(), spread })
     }
 
     pub fn template(&self) -> &Arc<Template> {
@@ -67,14 +114,14 @@ impl Pool {
 
     /// Lets every idle instance go, and every busy one with its last request.
     pub fn close(&self) {
-        self.seats().clear();
+        self.state().seats.clear();
     }
 
-    fn seats(&self) -> MutexGuard<'_, Vec<Seat>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands the request to an instance. Never waits.
+    /// Hands the request to an instance, or lets it stand in line for one. Never waits.
     pub fn submit(self: &Arc<Self>, job: Job) {
         match self.policy.isolation {
             Isolation::Request => {
@@ -89,38 +136,58 @@ impl Pool {
     }
 
     fn submit_reuse(self: &Arc<Self>, job: Job) {
-        let mut seats = self.seats();
+        let mut state = self.state();
+        if let Some(index) = self.choose(&state.seats) {
+            let given_back = state.give(index, job, self.policy.reuse_max);
+            drop(state);
+            if let Some(job) = given_back {
+                self.spawn(job);
+            }
+        } else if self.crowded(&state.seats) {
+            state.line.push_back((Instant::now(), job));
+            if !std::mem::replace(&mut state.watched, true) {
+                tokio::spawn(watch(Arc::downgrade(self)));
+            }
+        } else {
+            drop(state);
+            self.spawn(job);
+        }
+    }
+
+    /// An idle instance, or where there are enough of them the least loaded with room.
+    fn choose(&self, seats: &[Seat]) -> Option<usize> {
         let room = |seat: &Seat| seat.serving < self.policy.concurrency && !seat.control.retired();
         let idle = seats.iter().position(|seat| seat.serving == 0 && room(seat));
-        let chosen = idle.or_else(|| {
+        idle.or_else(|| {
             if seats.len() < self.spread {
                 return None;
             }
             let loaded = seats.iter().enumerate().filter(|(_, seat)| room(seat));
             loaded.min_by_key(|(_, seat)| seat.serving).map(|(index, _)| index)
-        });
-        if let Some(index) = chosen
-            && let Some(seat) = seats.get_mut(index)
-        {
-            if !job.reply.attach(&seat.control) {
-                return;
-            }
-            seat.serving += 1;
-            seat.begun += 1;
-            seat.control.begin();
-            let sent = seat.jobs.send(job);
-            if seat.begun >= self.policy.reuse_max {
-                // The worker ends when the channel is closed and empty.
-                seats.remove(index);
-            }
-            if let Err(mpsc::error::SendError(job)) = sent {
-                drop(seats);
-                self.spawn(job);
-            }
+        })
+    }
+
+    /// Whether every core has an instance of this app that computes. Instances of WASI 0.3 take several requests at once,
+    /// and whether one of them computes is not known.
+    fn crowded(&self, seats: &[Seat]) -> bool {
+        if matches!(self.template.pre, ProxyPre::P3(_)) {
+            return false;
+        }
+        let computes = |seat: &&Seat| seat.serving > 0 && !seat.control.retired() && seat.control.computes();
+        seats.iter().filter(computes).count() >= self.spread
+    }
+
+    /// An instance has stopped computing: the first in line may have a new one, if there is still nobody free.
+    fn relieve(self: &Arc<Self>) {
+        let mut state = self.state();
+        if state.line.is_empty() || self.crowded(&state.seats) {
             return;
         }
-        drop(seats);
-        self.spawn(job);
+        let first = state.line.pop_front();
+        drop(state);
+        if let Some((_, job)) = first {
+            self.spawn(job);
+        }
     }
 
     fn spawn(self: &Arc<Self>, job: Job) {
@@ -130,37 +197,86 @@ impl Pool {
         }
         control.begin();
         let (sender, jobs) = mpsc::unbounded_channel();
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
         // The channel keeps the job whatever becomes of the worker.
         if sender.send(job).is_err() {
             return;
         }
-        if self.policy.reuse_max > 1 {
-            self.seats().push(Seat { id, jobs: sender, control: control.clone(), serving: 1, begun: 1 });
+        let id = {
+            let mut state = self.state();
+            state.next_seat += 1;
+            let id = state.next_seat;
+            if self.policy.reuse_max > 1 {
+                state.seats.push(Seat { id, jobs: sender, control: control.clone(), serving: 1, begun: 1 });
+            }
+            id
+        };
+        let chair = Chair { pool: self.clone(), id, jobs };
+        tokio::spawn(worker::many(self.template.clone(), self.policy, control, chair));
+    }
+}
+
+/// Gives those who have stood in line for too long an instance of their own. Ends when nobody stands there.
+async fn watch(pool: Weak<Pool>) {
+    while let Some(strong) = pool.upgrade() {
+        let due = {
+            let mut state = strong.state();
+            match state.line.front() {
+                Some((since, _)) => *since + PATIENCE,
+                None => {
+                    state.watched = false;
+                    return;
+                }
+            }
+        };
+        if due <= Instant::now() {
+            let first = strong.state().line.pop_front();
+            if let Some((_, job)) = first {
+                strong.spawn(job);
+            }
+        } else {
+            drop(strong);
+            sleep_until(due).await;
         }
-        tokio::spawn(worker::many(
-            self.template.clone(),
-            self.policy,
-            control,
-            Chair { pool: self.clone(), id, jobs },
-        ));
     }
 }
 
 impl Chair {
     /// One request is done.
     pub(super) fn release(&self) {
-        if let Some(seat) = self.pool.seats().iter_mut().find(|seat| seat.id == self.id) {
+        if let Some(seat) = self.pool.state().find(self.id) {
             seat.serving = seat.serving.saturating_sub(1);
         }
     }
 
+    /// The next request that stands in line, for an instance that is free.
+    pub(super) fn next_in_line(&self) -> Option<Job> {
+        let mut state = self.pool.state();
+        let index = state.seats.iter().position(|seat| seat.id == self.id && seat.serving == 0)?;
+        loop {
+            let (_, job) = state.line.pop_front()?;
+            let seat = state.seats.get_mut(index)?;
+            // Who has left the line is passed over.
+            if job.reply.attach(&seat.control) {
+                seat.take();
+                if seat.begun >= self.pool.policy.reuse_max {
+                    state.seats.remove(index);
+                }
+                return Some(job);
+            }
+        }
+    }
+
+    /// The guest waits for something outside: the core is free for another.
+    pub(super) fn waits(&self) {
+        self.pool.relieve();
+    }
+
     /// Gives the seat up if no request is on its way to it. False where one is.
     pub(super) fn leave_idle(&self) -> bool {
-        let mut seats = self.pool.seats();
-        match seats.iter().position(|seat| seat.id == self.id) {
-            Some(index) if seats.get(index).is_some_and(|seat| seat.serving == 0) => {
-                seats.remove(index);
+        let mut state = self.pool.state();
+        match state.seats.iter().position(|seat| seat.id == self.id) {
+            Some(index) if state.seats.get(index).is_some_and(|seat| seat.serving == 0) => {
+                state.seats.remove(index);
                 true
             }
             Some(_) => false,
@@ -172,10 +288,11 @@ impl Chair {
 impl Drop for Chair {
     /// Requests that came to a worker which has ended, and were not begun, go to another instance.
     fn drop(&mut self) {
-        self.pool.seats().retain(|seat| seat.id != self.id);
+        self.pool.state().seats.retain(|seat| seat.id != self.id);
         self.jobs.close();
         while let Ok(job) = self.jobs.try_recv() {
             self.pool.submit(job);
         }
+        self.pool.relieve();
     }
 }

@@ -31,11 +31,14 @@ use super::{
     pool::{Chair, Policy},
 };
 
+/// How long a client may take for the end of an answer before its instance counts as one that waits.
+const CLIENT_GRACE: Duration = Duration::from_millis(20);
+
 /// Serves one request with a fresh instance.
 pub(super) async fn once(template: Arc<Template>, control: Arc<Control>, job: Job) {
     let Some((instance, job)) = Instance::start(template, &control, job).await else { return };
     match &instance.proxy {
-        Proxy::P2(_) => drop(instance.serve_p2(&control, job).await),
+        Proxy::P2(_) => drop(instance.serve_p2(&control, job, || {}).await),
         Proxy::P3(_) => instance.serve_p3(&control, Feed::One(Some(job)), 1, Duration::ZERO).await,
     }
 }
@@ -50,13 +53,16 @@ pub(super) async fn many(template: Arc<Template>, policy: Policy, control: Arc<C
     }
     let mut next = Some(first);
     while let Some(job) = next.take() {
-        match instance.serve_p2(&control, job).await {
+        match instance.serve_p2(&control, job, || chair.waits()).await {
             Some(served) if !control.retired() => instance = served,
             _ => return,
         }
         control.set_idle(true);
         chair.release();
-        next = idle(&mut chair, policy.idle).await;
+        next = match chair.next_in_line() {
+            Some(job) => Some(job),
+            None => idle(&mut chair, policy.idle).await,
+        };
     }
 }
 
@@ -80,10 +86,10 @@ struct Instance {
 
 impl Instance {
     /// Makes the instance for `job`; on failure the job has its answer.
-    async fn start(template: Arc<Template>, control: &Control, job: Job) -> Option<(Self, Job)> {
+    async fn start(template: Arc<Template>, control: &Arc<Control>, job: Job) -> Option<(Self, Job)> {
         let id = job.id;
         let made = async {
-            let mut store = template.store()?;
+            let mut store = template.store(control)?;
             store.data_mut().begin(id);
             match template.pre.instantiate_async(&mut store).await {
                 Ok(proxy) => Ok((store, proxy)),
@@ -111,7 +117,7 @@ impl Instance {
     }
 
     /// Serves one request with a 0.2 guest. Gives the instance back where it is of further use.
-    async fn serve_p2(mut self, control: &Control, job: Job) -> Option<Self> {
+    async fn serve_p2(mut self, control: &Control, job: Job, waits: impl Fn()) -> Option<Self> {
         let Proxy::P2(guest) = &self.proxy else { return None };
         let Job { request, id, reply } = job;
         let reply = Arc::new(reply);
@@ -120,14 +126,18 @@ impl Instance {
         let result = tokio::select! {
             biased;
             stop = control.stopped(self.template.limits.stream) => Err(stop),
-            result = call_p2(&mut self.store, guest, request, &reply) => Ok(result),
+            result = control.watch(call_p2(&mut self.store, guest, request, &reply), &waits) => Ok(result),
         };
         match result {
             Ok(Ok(())) if reply.answered() => {
                 // The end of the body is still on its way to the client. It is told from a body that the guest left
                 // unfinished by the store that still stands.
                 reply.returned();
-                reply.ended().await;
+                if tokio::time::timeout(CLIENT_GRACE, reply.ended()).await.is_err() {
+                    control.waits_for_client();
+                    waits();
+                    reply.ended().await;
+                }
                 Some(self)
             }
             Ok(Ok(())) => {
