@@ -150,3 +150,47 @@ fn routes_with_the_same_settings_share_instances() {
         (0..10).map(|_| (ask("one.test", "/"), ask("two.test", "/shop/"))).unzip();
     assert!(!instances(&one).is_disjoint(&instances(&two)), "{one:?} and {two:?}");
 }
+
+/// Another instance would only take cores from those that compute, so a request stands in line for them; but not as long as
+/// they may compute.
+#[test]
+fn a_request_behind_computing_ones_has_its_turn() {
+    let app = "instances.isolation = \"reuse\"\nlimits.cpu-ms = 4000";
+    let house = House::start(&Manifest::new().app("spin", "spin", app));
+    let cores = thread::available_parallelism().expect("the number of cores").get();
+    let mut spinning: Vec<_> = (0..cores)
+        .map(|_| {
+            let mut connection = house.connect();
+            connection.send(Request::get("spin.test", "/").bytes());
+            connection
+        })
+        .collect();
+    house.log().wait_for_count("all computing", cores, |entry| entry.is_output("spin", "spinning"));
+    house.assert_well("spin");
+    assert!(house.log().matching(|entry| entry.is_failure("spin")).is_empty(), "they compute still");
+    for connection in &mut spinning {
+        assert_eq!(connection.response("GET").status(), 504);
+    }
+}
+
+/// Whoever waits for something outside leaves its core to others: each has an instance of its own, however many there are.
+#[test]
+fn guests_that_wait_are_served_at_once() {
+    let app = "instances.isolation = \"reuse\"";
+    let house = House::start(&Manifest::new().app("wait", "wait", app));
+    let mut waiting: Vec<_> = (0..12)
+        .map(|_| {
+            let mut connection = house.connect();
+            connection.send(Request::get("wait.test", "/?ms=2000").bytes());
+            connection
+        })
+        .collect();
+    house.log().wait_for_count("all in their guests", 12, |entry| entry.is_output("wait", "waiting"));
+    assert!(
+        house.log().matching(|entry| entry.is_access("wait")).is_empty(),
+        "none had to wait for another's end"
+    );
+    for connection in &mut waiting {
+        assert_eq!(connection.response("GET").text(), "waited\n");
+    }
+}
