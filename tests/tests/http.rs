@@ -189,6 +189,15 @@ fn a_guest_cannot_set_the_framing() {
 }
 
 #[test]
+fn an_answer_that_is_none_is_a_bad_gateway() {
+    let house = house();
+    assert_eq!(house.get("respond", "/?status=103").status(), 502);
+    house
+        .log()
+        .wait_for("the failure", |entry| entry.is_failure("respond") && entry.text("cause") == "bad-answer");
+}
+
+#[test]
 fn hop_by_hop_headers_end_at_the_host() {
     for app in ["info", "info-p3"] {
         let request = Request::chunked(&format!("{app}.test"), "/", &[b"x"])

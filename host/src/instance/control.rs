@@ -89,8 +89,9 @@ impl Control {
         let mut call = pin!(call);
         poll_fn(|cx| {
             self.computing.store(true, Ordering::Relaxed);
+            self.yielded.store(false, Ordering::Relaxed);
             let result = call.as_mut().poll(cx);
-            if result.is_pending() && !self.yielded.swap(false, Ordering::Relaxed) {
+            if result.is_pending() && !self.yielded.load(Ordering::Relaxed) {
                 self.computing.store(false, Ordering::Relaxed);
                 waits();
             }

@@ -186,11 +186,16 @@ impl Reply {
         self.head.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Ties the exchange to the instance that serves it. False where it was cancelled before.
+    /// Ties the exchange to the instance that is to serve it, for which a request begins with this. False where the
+    /// exchange was cancelled before. Both in one: a cancellation finds either no instance or one that counts the request.
     pub(super) fn attach(&self, control: &Arc<Control>) -> bool {
         let mut state = self.shared.state();
+        if state.ended {
+            return false;
+        }
+        control.begin();
         state.control = Some(control.clone());
-        !state.ended
+        true
     }
 
     /// Gives the head of the answer, or the reason why there is none; only the first answer counts.

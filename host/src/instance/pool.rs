@@ -16,7 +16,6 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
-
 use wasmtime_wasi_http::handler::ProxyPre;
 
 use super::{control::Control, exchange::Job, guest::Template, worker};
@@ -98,7 +97,6 @@ impl Seat {
     fn take(&mut self) {
         self.serving += 1;
         self.begun += 1;
-        self.control.begin();
     }
 }
 
@@ -127,7 +125,6 @@ impl Pool {
             Isolation::Request => {
                 let control = Arc::new(Control::new());
                 if job.reply.attach(&control) {
-                    control.begin();
                     tokio::spawn(worker::once(self.template.clone(), control, job));
                 }
             }
@@ -195,7 +192,6 @@ impl Pool {
         if !job.reply.attach(&control) {
             return;
         }
-        control.begin();
         let (sender, jobs) = mpsc::unbounded_channel();
         // The channel keeps the job whatever becomes of the worker.
         if sender.send(job).is_err() {

@@ -183,8 +183,7 @@ impl Instance {
         let waiting = Mutex::new(Vec::new());
         let end = {
             let run = self.store.run_concurrent(async |accessor| {
-                let template = &self.template;
-                Concurrent { accessor, guest, template, control, waiting: &waiting }
+                Concurrent { accessor, guest, control, waiting: &waiting }
                     .run(&mut feed, concurrency, idle_max)
                     .await
             });
@@ -258,7 +257,6 @@ impl Feed {
 struct Concurrent<'a> {
     accessor: &'a Accessor<Guest>,
     guest: &'a P3,
-    template: &'a Template,
     control: &'a Control,
     /// Requests in the guest, for when the instance fails as a whole.
     waiting: &'a Mutex<Vec<(u64, Arc<Reply>)>>,
@@ -346,7 +344,6 @@ impl Concurrent<'_> {
 
     fn forget(&self, id: u64) {
         self.waiting().retain(|(waiting, _)| *waiting != id);
-        tracing::trace!(app = &*self.template.app, request = id, "done");
     }
 }
 
