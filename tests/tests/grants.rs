@@ -1,6 +1,11 @@
 //! What a guest may touch: its settings, and what the manifest grants. Of the host it sees nothing else.
 
-use std::{fs, io::Write, net::TcpListener, thread};
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+};
 
 use guesthouse_tests::{House, Manifest, Response, component};
 use serde_json::json;
@@ -82,16 +87,31 @@ fn directories_are_granted_by_name_and_for_reading_only_unless_said_otherwise() 
     }
 }
 
-/// A server that sends one line to whoever connects, until the test ends.
-fn greeter(line: &'static str) -> u16 {
+/// A server that treats each connection as told, one after another, until the test ends. Answers its port.
+fn server(serve: impl Fn(TcpStream) -> io::Result<()> + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     thread::spawn(move || {
         for connection in listener.incoming() {
-            let _ = connection.and_then(|mut connection| connection.write_all(line.as_bytes()));
+            let _ = connection.and_then(&serve);
         }
     });
     port
+}
+
+/// A server that sends one line to whoever connects.
+fn greeter(line: &'static str) -> u16 {
+    server(move |mut connection| connection.write_all(line.as_bytes()))
+}
+
+/// An HTTP server that answers a request once its head has come whole: an answer before the request would be
+/// a breach of the protocol, and a client may take it for one.
+fn http_server(answer: &'static str) -> u16 {
+    server(move |mut connection| {
+        let mut lines = BufReader::new(connection.try_clone()?).lines();
+        while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+        connection.write_all(answer.as_bytes())
+    })
 }
 
 #[test]
@@ -112,7 +132,7 @@ fn tcp_connections_are_refused_unless_granted() {
 
 #[test]
 fn outgoing_requests_are_refused_unless_granted() {
-    let other = greeter("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nyes");
+    let other = http_server("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nyes");
     let house = House::start(
         &Manifest::new()
             .app("granted", "fetch", &format!("grants.http = [\"http://127.0.0.1:{other}\"]"))
