@@ -5,18 +5,29 @@
 
 use std::{
     env, fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Once,
 };
 
 use guesthouse::{
     manifest,
-    plan::{self, ListenAddr, Plan},
+    plan::{self, Admin, ListenAddr, Plan},
     report::Report,
 };
 use proptest::prelude::*;
 
+/// The folder of the manifests. Its token files get the modes that git does not keep.
 fn dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifest")
+    static MODES: Once = Once::new();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifest");
+    MODES.call_once(|| {
+        for (name, mode) in [("admin", 0o600), ("empty", 0o600), ("words", 0o600), ("open", 0o644)] {
+            let path = dir.join(format!("files/{name}.token"));
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    });
+    dir
 }
 
 /// The environment of all manifests here: that of the machine would make plans differ.
@@ -142,6 +153,79 @@ fn the_cache_folder_is_the_first_that_is_named() {
     assert_eq!(cache("minimal.toml", &[]), "DIR/.guesthouse/cache");
     assert_eq!(cache("everything.toml", &[xdg, home]), "DIR/cache");
     assert_eq!(cache("everything.toml", &[named, home]), "/named");
+}
+
+#[test]
+fn the_state_folder_is_the_first_that_is_named() {
+    let state = |manifest: &str, named: Option<&str>| {
+        let variable = |name: &str| {
+            if name == "GUESTHOUSE_STATE_DIR" { named.map(str::to_owned) } else { variable(name) }
+        };
+        let (plan, _) = Plan::load(&dir().join(manifest), &variable).unwrap();
+        plan.state_dir
+    };
+    assert_eq!(state("minimal.toml", Some("/named")), Path::new("/named"));
+    assert_eq!(state("everything.toml", Some("/named")), Path::new("/named"));
+    assert_eq!(state("everything.toml", None), dir().join("state"));
+    assert_eq!(state("everything.toml", Some("")), dir().join("state"));
+    assert_eq!(state("minimal.toml", None), dir().join(".guesthouse/state"));
+    assert_eq!(state("minimal.toml", Some("relative")), env::current_dir().unwrap().join("relative"));
+}
+
+#[test]
+fn the_admin_listener_is_found_however_broken_the_manifest_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("guesthouse.toml");
+    let admin = |text: &str| {
+        fs::write(&manifest, text).unwrap();
+        plan::admin(&manifest, &variable).unwrap()
+    };
+    let by_default = Some(Admin {
+        address: ListenAddr::Unix(folder.path().join(".guesthouse/admin.sock")),
+        token_file: None,
+        named: false,
+    });
+    assert_eq!(admin(""), by_default);
+    assert_eq!(admin("[apps.a]\nroutes = [\nunknown = 5\n[listen]\nhttp = 7\n"), by_default);
+    // The token file is neither there nor needed to tell where the listener is.
+    let named = Some(Admin {
+        address: ListenAddr::Tcp("127.0.0.1:8123".parse().unwrap()),
+        token_file: Some(folder.path().join("no.token")),
+        named: true,
+    });
+    let listen = "admin = \"127.0.0.1:${PORT}\"\nadmin-token-file = \"no.token\"\n";
+    assert_eq!(
+        admin(&format!("[listen]\nhttp = [1,\n{listen}[apps.a]\ncomponent = \"${{NO}}\"\n= 5\n")),
+        named
+    );
+    assert_eq!(admin(&format!("[listen]\n{listen}admin-tocken = 5\nhttp = \"127.0.0.1:8123\"\n")), named);
+    assert_eq!(admin("listen = { admin = \"off\" }\napps = 5\n"), None);
+    assert_eq!(admin("[listen]\nadmin = \"127.0.0.1:${NO_PORT}\"\n"), None);
+
+    let report = plan::admin(&folder.path().join("none.toml"), &variable).unwrap_err();
+    assert!(report.to_string().contains("there is no manifest"), "{report}");
+    assert!(plan::admin(folder.path(), &variable).is_err());
+}
+
+#[test]
+fn where_the_default_admin_socket_cannot_be_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("a-folder-with-a-long-name/".repeat(4));
+    fs::create_dir_all(&deep).unwrap();
+    let manifest = deep.join("guesthouse.toml");
+    let load = |listen: &str| {
+        let app = dir().join("files/app.wasm");
+        let text = format!("{listen}[apps.a]\ncomponent = {app:?}\nroutes = [\"*\"]\n");
+        fs::write(&manifest, text).unwrap();
+        Plan::load(&manifest, &variable).unwrap()
+    };
+    let (plan, report) = load("");
+    assert!(plan.admin.is_none() && report.is_empty(), "{report}");
+    assert_eq!(plan::admin(&manifest, &variable).unwrap(), None);
+    // Who names a token wants a listener for it.
+    let (plan, report) = load("[listen]\nadmin-token-file = \"x\"\n");
+    let report = report.to_string();
+    assert!(plan.admin.is_none() && report.contains("the default socket is too long"), "{report}");
 }
 
 #[test]

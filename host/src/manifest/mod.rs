@@ -20,12 +20,15 @@ pub use located::{Entries, Located, OneOrMany};
 pub(crate) use parse::parse_settings;
 pub use parse::{Parsed, parse};
 pub use recover::Unread;
+pub(crate) use schema::OneLine;
 pub use schema::schema;
 pub use value::{Kind, Layer, Value};
 
 /// What holds where the manifest says nothing. The manual names the same numbers by way of the schema.
 pub mod defaults {
     pub const LISTEN: &str = "127.0.0.1:8000";
+    pub const ADMIN: &str = "unix:.guesthouse/admin.sock";
+    pub const STATE_DIR: &str = ".guesthouse/state";
 
     pub const HEADER_MS: u64 = 10_000;
     pub const IDLE_MS: u64 = 60_000;
@@ -46,6 +49,15 @@ pub mod defaults {
     pub const QUEUE: u64 = 256;
     pub const QUEUE_MS: u64 = 10_000;
     pub const BODY_MIB: u64 = 16;
+
+    pub const PROBE_PATH: &str = "/";
+    pub const PROBE_STATUS: u64 = 200;
+    pub const PROBE_WITHIN_MS: u64 = 5_000;
+
+    pub const KEEP: u64 = 3;
+    pub const TRIAL_MS: u64 = 300_000;
+    pub const TRIAL_FAILURES: u64 = 10;
+    pub const TRIAL_PERCENT: u64 = 50;
 }
 
 /// A day: no time-out of a server is meant to be longer, and a larger number is a slip of the pen.
@@ -57,7 +69,7 @@ const MS_MAX: u64 = 86_400_000;
 #[schemars(title = "Guesthouse manifest")]
 pub struct Manifest {
     /// Where the house listens.
-    pub listen: Option<Listen>,
+    pub listen: Option<Located<Listen>>,
     /// What holds for all listeners and connections.
     pub server: Option<Server>,
     /// The host process itself.
@@ -77,6 +89,13 @@ pub struct Listen {
     /// free port.
     #[schemars(extend("default" = defaults::LISTEN))]
     pub http: Option<Located<OneOrMany>>,
+    /// The address for `guesthouse status`, `swap` and their like: a Unix socket, relative to the manifest, or an address
+    /// with `admin-token-file`. `off` for none.
+    #[schemars(extend("default" = defaults::ADMIN))]
+    pub admin: Option<Located<String>>,
+    /// A file with the token that requests to `admin` must bring, relative to the manifest; only its owner may read it.
+    /// Unix sockets may do without.
+    pub admin_token_file: Option<Located<String>>,
 }
 
 /// What holds for all listeners and connections.
@@ -129,6 +148,13 @@ pub struct Host {
     /// The folder for compiled code, relative to the manifest. By default `guesthouse` in the user's cache folder;
     /// `GUESTHOUSE_CACHE_DIR` in the environment goes before it.
     pub cache_dir: Option<Located<String>>,
+    /// The folder where swaps of apps are remembered, relative to the manifest; `GUESTHOUSE_STATE_DIR` in the environment
+    /// goes before it.
+    #[schemars(extend("default" = defaults::STATE_DIR))]
+    pub state_dir: Option<Located<String>>,
+    /// Whether changes of the manifest, of settings files and of components are taken up by themselves.
+    #[schemars(extend("default" = true))]
+    pub watch: Option<bool>,
 }
 
 /// What holds for every app that does not say otherwise.
@@ -141,6 +167,8 @@ pub struct Defaults {
     pub limits: Option<Located<Limits>>,
     /// How instances of every app live.
     pub instances: Option<Located<Instances>>,
+    /// How new generations of every app are tried, and old ones kept.
+    pub generations: Option<Located<Generations>>,
 }
 
 /// An app: a component with routes, settings, grants and limits.
@@ -165,6 +193,10 @@ pub struct App {
     pub limits: Option<Located<Limits>>,
     /// What the app may touch beside its settings.
     pub grants: Option<Grants>,
+    /// What a new generation must answer before it serves.
+    pub probe: Option<Probe>,
+    /// How new generations of the app are tried, and old ones kept.
+    pub generations: Option<Located<Generations>>,
 }
 
 /// How a component is built: by Python, by Rust or by a command.
@@ -308,4 +340,38 @@ pub struct Dir {
     /// Whether the app may write there.
     #[schemars(extend("default" = false))]
     pub write: Option<bool>,
+}
+
+/// A request that a new generation of an app must answer before it serves.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Probe {
+    /// The path that is asked for, with a query if need be: `/healthz`.
+    #[schemars(extend("default" = defaults::PROBE_PATH))]
+    pub path: Option<Located<String>>,
+    /// The status that the answer must have.
+    #[schemars(range(min = 100, max = 599), extend("default" = defaults::PROBE_STATUS))]
+    pub status: Option<Located<u64>>,
+    /// Milliseconds until the head of the answer.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::PROBE_WITHIN_MS))]
+    pub within_ms: Option<Located<u64>>,
+}
+
+/// How new generations of an app are tried, and old ones kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Generations {
+    /// Generations that are kept to go back to, beside the one that serves.
+    #[schemars(range(min = 0, max = 100), extend("default" = defaults::KEEP))]
+    pub keep: Option<Located<u64>>,
+    /// Milliseconds that a new generation is on trial: if it fails too often, the house goes back by itself. 0 for no
+    /// trial.
+    #[schemars(range(min = 0, max = MS_MAX), extend("default" = defaults::TRIAL_MS))]
+    pub trial_ms: Option<Located<u64>>,
+    /// How many of its requests a generation on trial must at least have failed for that.
+    #[schemars(range(min = 1, max = 1_000_000_000), extend("default" = defaults::TRIAL_FAILURES))]
+    pub trial_failures: Option<Located<u64>>,
+    /// How many percent of its requests these must at least be.
+    #[schemars(range(min = 0, max = 100), extend("default" = defaults::TRIAL_PERCENT))]
+    pub trial_percent: Option<Located<u64>>,
 }

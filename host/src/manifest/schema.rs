@@ -57,7 +57,7 @@ impl Transform for WithoutNull {
 
 /// Doc comments are broken into lines for the source's sake; what reads the schema breaks lines itself.
 #[derive(Debug, Clone)]
-struct OneLine;
+pub(crate) struct OneLine;
 
 impl Transform for OneLine {
     fn transform(&mut self, schema: &mut Schema) {

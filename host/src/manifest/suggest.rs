@@ -4,11 +4,9 @@
 use serde_json::Value as Json;
 
 /// Keys that are spoken for and that this version does not have yet: the name of the table in the schema, and the key.
-const NOT_YET: [(&str, &str); 8] = [
-    ("Listen", "admin"),
+const NOT_YET: [(&str, &str); 6] = [
     ("App", "middleware"),
     ("App", "secrets"),
-    ("App", "probe"),
     ("App", "static"),
     ("Source", "js"),
     ("Instances", "snapshot"),
@@ -16,7 +14,8 @@ const NOT_YET: [(&str, &str); 8] = [
 ];
 
 /// What other hosts and servers call things, and what it is here.
-const BY_ANOTHER_NAME: [(&str, &str, &str); 11] = [
+const BY_ANOTHER_NAME: [(&str, &str, &str); 12] = [
+    ("Listen", "admin-token", "admin-token-file = \"admin.token\""),
     ("App", "domain", "routes = [\"example.com\"]"),
     ("App", "domains", "routes = [\"example.com\"]"),
     ("App", "host", "routes = [\"example.com\"]"),

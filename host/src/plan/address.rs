@@ -3,7 +3,8 @@
 use std::{
     fmt,
     net::{Ipv6Addr, SocketAddr},
-    path::{Path, PathBuf},
+    ops::Range,
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -76,11 +77,18 @@ impl fmt::Display for ListenAddr {
     }
 }
 
+impl ListenAddr {
+    /// Whether this is no one address: port 0, any number of times.
+    pub(super) fn takes_free_port(&self) -> bool {
+        matches!(self, ListenAddr::Tcp(address) if address.port() == 0)
+    }
+}
+
 impl Resolver<'_> {
-    /// `[listen]`.
-    pub(super) fn listeners(&mut self, listen: Option<&Listen>) -> Vec<ListenAddr> {
+    /// `[listen] http`: the addresses, and where the manifest names each if it does.
+    pub(super) fn listeners(&mut self, listen: Option<&Listen>) -> Vec<(ListenAddr, Option<Range<usize>>)> {
         let Some(http) = listen.and_then(|listen| listen.http.as_ref()) else {
-            return defaults::LISTEN.parse().into_iter().collect();
+            return defaults::LISTEN.parse().into_iter().map(|address| (address, None)).collect();
         };
         let one;
         let written: &[Located<String>] = match &http.value {
@@ -100,8 +108,7 @@ impl Resolver<'_> {
         let mut listeners: Vec<(ListenAddr, &Located<String>)> = Vec::new();
         for text in written {
             let Some(address) = self.listener(text) else { continue };
-            let takes_free_port = matches!(address, ListenAddr::Tcp(address) if address.port() == 0);
-            match listeners.iter().find(|(other, _)| *other == address && !takes_free_port) {
+            match listeners.iter().find(|(other, _)| *other == address && !address.takes_free_port()) {
                 Some((_, first)) => {
                     let problem = Problem::error(format!("`{address}` is listened on twice"))
                         .at(self.place(&text.span), "")
@@ -112,28 +119,25 @@ impl Resolver<'_> {
                 None => listeners.push((address, text)),
             }
         }
-        listeners.into_iter().map(|(address, _)| address).collect()
+        listeners.into_iter().map(|(address, text)| (address, Some(text.span.clone()))).collect()
     }
 
     fn listener(&mut self, text: &Located<String>) -> Option<ListenAddr> {
-        match self.text(text)?.parse() {
-            Ok(ListenAddr::Unix(path)) => self.unix(&path, text),
-            Ok(ListenAddr::Tcp(address)) => Some(ListenAddr::Tcp(address)),
-            Err(ListenError { message, help }) => {
-                self.error(&text.span, message, help);
-                None
-            }
-        }
+        let address = self.text(text)?.parse().and_then(|address| self.absolute_address(address));
+        address.map_err(|ListenError { message, help }| self.error(&text.span, message, help)).ok()
     }
 
-    fn unix(&mut self, path: &Path, text: &Located<String>) -> Option<ListenAddr> {
-        let path = self.absolute(path);
+    /// An address with the path of a Unix socket made absolute; a path can be too long only then.
+    pub(super) fn absolute_address(&self, address: ListenAddr) -> Result<ListenAddr, ListenError> {
+        let ListenAddr::Unix(path) = address else { return Ok(address) };
+        let path = self.absolute(&path);
         if path.as_os_str().len() > UNIX_PATH_MAX {
-            let message = format!("the path of this socket is longer than {UNIX_PATH_MAX} bytes");
-            self.error(&text.span, message, "choose a shorter path, such as one below /run");
-            return None;
+            return Err(ListenError {
+                message: format!("the path of this socket is longer than {UNIX_PATH_MAX} bytes"),
+                help: "choose a shorter path, such as one below /run".to_owned(),
+            });
         }
-        Some(ListenAddr::Unix(path))
+        Ok(ListenAddr::Unix(path))
     }
 
     /// An address of `grants.tcp`.

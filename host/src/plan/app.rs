@@ -44,6 +44,9 @@ impl Resolver<'_> {
         let instances = Layered { own: table.instances.as_ref(), base: shared.defaults.instances.as_ref() };
         self.check_instances(&instances);
         self.check_concurrency(table, source.as_ref());
+        let base = shared.defaults.generations.as_ref();
+        let generations = Layered { own: table.generations.as_ref(), base };
+        self.check_generations(&generations);
         App {
             name: key,
             component,
@@ -54,6 +57,8 @@ impl Resolver<'_> {
             instances: instances.instances(),
             limits: limits.limits(),
             grants: self.grants(table.grants.as_ref()),
+            probe: table.probe.as_ref().map(|probe| self.probe(probe)),
+            generations: generations.generations(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{App, Isolation, LogFormat, Origin, Plan, Route, Source, Wasi};
+use super::{Admin, App, Isolation, LogFormat, Origin, Plan, Probe, Route, Server, Source, Wasi};
 use crate::settings::Settings;
 
 /// How much is said of settings and of granted environment variables.
@@ -39,27 +39,36 @@ impl Plan {
         for listener in &self.listeners {
             writeln!(f, "listen {listener}")?;
         }
-        let server = &self.server;
-        write!(
-            f,
-            "server header-ms={} idle-ms={}",
-            millis(server.header_timeout),
-            millis(server.idle_timeout)
-        )?;
-        write!(f, " body-ms={} drain-ms={}", millis(server.stall_timeout), millis(server.drain_timeout))?;
-        write!(f, " connections={} header-kib={}", server.connections_max, server.header_bytes_max / 1024)?;
-        let log = match server.log {
+        match &self.admin {
+            Some(admin) => writeln!(f, "admin {admin}")?,
+            None => writeln!(f, "admin off")?,
+        }
+        self.server.write(f)?;
+        writeln!(f, "cache {}", self.cache_dir.display())?;
+        writeln!(f, "state {}", self.state_dir.display())?;
+        if !self.watch {
+            writeln!(f, "watch false")?;
+        }
+        self.apps.iter().try_for_each(|app| app.write(f, values))
+    }
+}
+
+impl Server {
+    fn write(&self, f: &mut String) -> fmt::Result {
+        write!(f, "server header-ms={} idle-ms={}", millis(self.header_timeout), millis(self.idle_timeout))?;
+        write!(f, " body-ms={} drain-ms={}", millis(self.stall_timeout), millis(self.drain_timeout))?;
+        write!(f, " connections={} header-kib={}", self.connections_max, self.header_bytes_max / 1024)?;
+        let log = match self.log {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
         };
         writeln!(f, " log={log}")?;
-        if !server.trusted_proxies.is_empty() || server.trust_unix {
-            let unix = server.trust_unix.then(|| "unix".to_owned());
-            let networks = server.trusted_proxies.iter().map(ToString::to_string);
+        if !self.trusted_proxies.is_empty() || self.trust_unix {
+            let unix = self.trust_unix.then(|| "unix".to_owned());
+            let networks = self.trusted_proxies.iter().map(ToString::to_string);
             writeln!(f, "trusted-proxies {}", list(networks.chain(unix)))?;
         }
-        writeln!(f, "cache {}", self.cache_dir.display())?;
-        self.apps.iter().try_for_each(|app| app.write(f, values))
+        Ok(())
     }
 }
 
@@ -83,6 +92,13 @@ impl App {
         write!(f, "  instances isolation={isolation} reuse-max={}", instances.reuse_max)?;
         writeln!(f, " concurrency={} idle-ms={}", instances.concurrency, millis(instances.idle))?;
         self.write_limits(f)?;
+        if let Some(Probe { path, status, within }) = &self.probe {
+            writeln!(f, "  probe {path} status={status} within-ms={}", millis(*within))?;
+        }
+        let generations = &self.generations;
+        write!(f, "  generations keep={} trial-ms={}", generations.keep, millis(generations.trial))?;
+        write!(f, " trial-failures={}", generations.trial_failures)?;
+        writeln!(f, " trial-percent={}", generations.trial_percent)?;
         self.write_grants(f, values)
     }
 
@@ -144,6 +160,13 @@ fn write_settings(f: &mut String, label: &str, settings: &Settings, values: Valu
         }
     }
     Ok(())
+}
+
+impl Display for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        self.token_file.as_ref().map_or(Ok(()), |file| write!(f, " token-file={}", file.display()))
+    }
 }
 
 impl Display for Source {

@@ -21,20 +21,20 @@ pub(super) struct Layered<'a, T> {
 }
 
 impl<'a, T> Layered<'a, T> {
-    fn find<V>(&self, key: impl Fn(&'a T) -> Option<&'a Located<V>>) -> Option<&'a Located<V>> {
+    pub(super) fn find<V>(&self, key: impl Fn(&'a T) -> Option<&'a Located<V>>) -> Option<&'a Located<V>> {
         let own = self.own.and_then(|table| key(&table.value));
         own.or_else(|| self.base.and_then(|table| key(&table.value)))
     }
 
-    fn number(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> u64 {
+    pub(super) fn number(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> u64 {
         self.find(key).map_or(default, |number| number.value)
     }
 
-    fn size(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> usize {
+    pub(super) fn size(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> usize {
         usize::try_from(self.number(key, default)).unwrap_or(usize::MAX)
     }
 
-    fn millis(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> Duration {
+    pub(super) fn millis(&self, key: impl Fn(&'a T) -> Option<&'a Located<u64>>, default: u64) -> Duration {
         Duration::from_millis(self.number(key, default))
     }
 }

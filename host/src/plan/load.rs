@@ -4,28 +4,39 @@ use std::{
     io,
     path::{Path, PathBuf, absolute},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use super::{LogFormat, Plan, Server, app::Shared, limits::Layered, resolve::Resolver};
 use crate::{
-    manifest::{self, Located, Manifest, defaults},
+    manifest::{self, Located, Manifest, Parsed, defaults},
     report::{Level, Place, Problem, Report, Source},
 };
 
 pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<(Plan, Report), Report> {
-    let mut report = Report::default();
+    let begun = SystemTime::now();
+    let (mut resolver, manifest) = open(path, env)?;
     let file = absolute(path).unwrap_or_else(|_| path.to_owned());
-    let Some(text) = read(path, &mut report) else { return Err(report) };
-    let parsed = manifest::parse(&path.display().to_string(), &text, &mut report);
-    let dir = file.parent().unwrap_or(Path::new("/")).to_owned();
-    let mut resolver = Resolver { manifest: parsed.source, dir, env, report, unread: parsed.unread };
-    let plan = resolver.plan(file, &parsed.manifest);
+    let plan = Plan { read: begun, ..resolver.plan(file, &manifest) };
     if resolver.report.has_errors() {
         // What is left to do once the manifest is sound can be said then.
         return Err(resolver.report.at_least(Level::Warning));
     }
     Ok((plan, resolver.report))
+}
+
+/// A manifest as far as it can be understood, and what resolves it; an error only where its file cannot be read.
+pub(super) fn open<'a>(
+    path: &Path,
+    env: &'a dyn Fn(&str) -> Option<String>,
+) -> Result<(Resolver<'a>, Manifest), Report> {
+    let mut report = Report::default();
+    let Some(text) = read(path, &mut report) else { return Err(report) };
+    let file = absolute(path).unwrap_or_else(|_| path.to_owned());
+    let dir = file.parent().unwrap_or(Path::new("/")).to_owned();
+    let Parsed { source, manifest, unread } =
+        manifest::parse(&path.display().to_string(), &text, &mut report);
+    Ok((Resolver { manifest: source, dir, env, report, unread }, manifest))
 }
 
 fn read(path: &Path, report: &mut Report) -> Option<String> {
@@ -57,13 +68,19 @@ fn read(path: &Path, report: &mut Report) -> Option<String> {
 
 impl Resolver<'_> {
     fn plan(&mut self, file: PathBuf, manifest: &Manifest) -> Plan {
-        let listeners = self.listeners(manifest.listen.as_ref());
+        let listen = manifest.listen.as_ref();
+        let listeners = self.listeners(listen.map(|listen| &listen.value));
+        let admin = self.admin(listen);
+        self.check_admin(listen, admin.as_ref(), &listeners);
         let server = self.server(manifest.server.as_ref());
-        let cache_dir = self.cache_dir(manifest.host.as_ref());
+        let host = manifest.host.as_ref();
+        let cache_dir = self.cache_dir(host);
+        let state_dir = self.state_dir(host);
         let no_defaults = manifest::Defaults::default();
         let defaults = manifest.defaults.as_ref().unwrap_or(&no_defaults);
         self.check_limits(&Layered { own: defaults.limits.as_ref(), base: None });
         self.check_instances(&Layered { own: defaults.instances.as_ref(), base: None });
+        self.check_generations(&Layered { own: defaults.generations.as_ref(), base: None });
         let settings = defaults.settings.as_ref().map(|layer| self.layer(layer)).unwrap_or_default();
         let mut shared = Shared { defaults, settings, files: Default::default(), placed: Vec::new() };
         let mut apps = Vec::new();
@@ -77,7 +94,21 @@ impl Resolver<'_> {
             }
         }
         let routes = self.route_table(shared.placed);
-        Plan { manifest: file, listeners, server, cache_dir, apps, routes }
+        let mut settings_files: Vec<PathBuf> = shared.files.into_keys().collect();
+        settings_files.sort_unstable();
+        Plan {
+            manifest: file,
+            listeners: listeners.into_iter().map(|(address, _)| address).collect(),
+            server,
+            cache_dir,
+            apps,
+            routes,
+            admin,
+            state_dir,
+            watch: host.and_then(|host| host.watch).unwrap_or(true),
+            settings_files,
+            read: SystemTime::now(),
+        }
     }
 
     fn server(&mut self, server: Option<&manifest::Server>) -> Server {
@@ -121,6 +152,13 @@ impl Resolver<'_> {
         let by_manifest = host.and_then(|host| host.cache_dir.as_ref()).and_then(|path| self.path(path));
         cache_dir(by_manifest, self.env).unwrap_or_else(|| self.dir.join(".guesthouse/cache"))
     }
+
+    /// `$GUESTHOUSE_STATE_DIR`, the manifest, or a folder beside it, in this order.
+    fn state_dir(&mut self, host: Option<&manifest::Host>) -> PathBuf {
+        let by_manifest = host.and_then(|host| host.state_dir.as_ref()).and_then(|path| self.path(path));
+        let by_variable = path_in("GUESTHOUSE_STATE_DIR", self.env);
+        by_variable.or(by_manifest).unwrap_or_else(|| self.absolute(Path::new(defaults::STATE_DIR)))
+    }
 }
 
 /// The folder of caches: `$GUESTHOUSE_CACHE_DIR`, `by_manifest`, `$XDG_CACHE_HOME/guesthouse` or
@@ -130,9 +168,15 @@ pub(super) fn cache_dir(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Option<PathBuf> {
     let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let by_variable = set("GUESTHOUSE_CACHE_DIR").map(|path| absolute(&path).unwrap_or(path));
+    let by_variable = path_in("GUESTHOUSE_CACHE_DIR", env);
     let xdg = set("XDG_CACHE_HOME").filter(|path| path.is_absolute());
     let home = set("HOME").filter(|path| path.is_absolute()).map(|home| home.join(".cache"));
     let by_user = xdg.or(home).map(|path| path.join("guesthouse"));
     by_variable.or(by_manifest).or(by_user)
+}
+
+/// The path in an environment variable, relative to the current folder as what a shell passes on is; none if empty.
+fn path_in(variable: &str, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let path = env(variable).filter(|value| !value.is_empty()).map(PathBuf::from)?;
+    Some(absolute(&path).unwrap_or(path))
 }

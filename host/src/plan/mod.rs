@@ -4,9 +4,11 @@
 //! environment variables resolved and names checked. Nothing here does network I/O or knows of wasm.
 
 mod address;
+mod admin;
 mod app;
 mod describe;
 mod explain;
+mod generations;
 mod grants;
 mod limits;
 mod load;
@@ -22,11 +24,13 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 pub use address::ListenError;
 pub use explain::{Explanation, UrlError, explain};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     report::{self, Report},
@@ -47,6 +51,26 @@ pub struct Plan {
     pub apps: Vec<App>,
     /// Leads from a request's host, port and path to a [`Target`].
     pub routes: Table<Target>,
+    /// `[listen] admin`; `None` where it is off.
+    pub admin: Option<Admin>,
+    /// `[host] state-dir`: where swaps are remembered (absolute).
+    pub state_dir: PathBuf,
+    /// `[host] watch`: whether changes of files are taken up by themselves.
+    pub watch: bool,
+    /// The settings files that were read (absolute).
+    pub settings_files: Vec<PathBuf>,
+    /// When the reading of all these files began: what changed after that may not have been read.
+    pub read: SystemTime,
+}
+
+/// The admin listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    pub address: ListenAddr,
+    /// `admin-token-file`: holds the bearer token that requests must bring (absolute).
+    pub token_file: Option<PathBuf>,
+    /// Whether the manifest names the address; where it does not, a house whose default address is taken goes without.
+    pub named: bool,
 }
 
 impl Plan {
@@ -66,6 +90,20 @@ impl Plan {
 /// The folder of caches where no manifest says otherwise; `None` where the environment names no home either.
 pub fn default_cache_dir(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     load::cache_dir(None, env)
+}
+
+/// Where the admin listener of a manifest is, for commands that talk to a running house; `None` where it has none, or
+/// where its address cannot be told.
+///
+/// Whatever else is wrong with the manifest does not matter, nor whether its token file is well: the house was started
+/// with an earlier state of both.
+///
+/// # Errors
+///
+/// Why the manifest's file cannot be read.
+pub fn admin(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Admin>, Report> {
+    let (mut resolver, manifest) = load::open(path, env)?;
+    Ok(resolver.admin(manifest.listen.as_ref()))
 }
 
 /// Where the router leads: one route of one app.
@@ -129,10 +167,37 @@ pub struct App {
     pub instances: Instances,
     pub limits: Limits,
     pub grants: Grants,
+    /// `[apps.NAME.probe]`: what a new generation must answer before it serves.
+    pub probe: Option<Probe>,
+    pub generations: Generations,
+}
+
+/// `[apps.NAME.probe]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// `path` (default `/`): begins with a slash.
+    pub path: String,
+    /// `status` (default 200).
+    pub status: u16,
+    /// `within-ms` (default 5 000): from the request to the head of the answer.
+    pub within: Duration,
+}
+
+/// `[apps.NAME.generations]`: how new generations are tried and old ones kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generations {
+    /// `keep` (default 3): how many are kept to go back to, beside the one that serves.
+    pub keep: usize,
+    /// `trial-ms` (default 300 000): how long a new generation is on trial; never where zero.
+    pub trial: Duration,
+    /// `trial-failures` (default 10): so many failures during the trial, at least, make the house go back by itself,
+    pub trial_failures: u64,
+    /// `trial-percent` (default 50): if they are this part of its requests, at least.
+    pub trial_percent: u64,
 }
 
 /// One entry of `routes`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     /// As the operator wrote it, for messages.
     pub text: String,
@@ -188,7 +253,7 @@ pub enum Wasi {
 }
 
 /// `[apps.NAME.instances]`: how instances live.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instances {
     /// `None`: by the component, a fresh instance per request for 0.2, reuse for 0.3.
     pub isolation: Option<Isolation>,
@@ -200,14 +265,14 @@ pub struct Instances {
     pub idle: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Isolation {
     Request,
     Reuse,
 }
 
 /// `[apps.NAME.limits]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// `memory-mib` (default 128): over all memories of one instance.
     pub memory_bytes: usize,
@@ -228,7 +293,7 @@ pub struct Limits {
 }
 
 /// `[apps.NAME.grants]`: all that a guest may touch beside its settings. Nothing by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
     /// `http`: origins of outgoing requests, `scheme://host[:port]`, host exact or `*.suffix`.
     pub http: Vec<Origin>,
@@ -240,9 +305,10 @@ pub struct Grants {
     pub env: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// `http` or `https`.
+    #[serde(with = "scheme")]
     pub scheme: http::uri::Scheme,
     /// ASCII, lower case; `*.suffix` where `wildcard`, held without the `*.`.
     pub host: String,
@@ -251,9 +317,23 @@ pub struct Origin {
     pub port: u16,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dir {
     /// Absolute; exists and is a directory.
     pub path: PathBuf,
     pub write: bool,
+}
+
+/// A scheme as text.
+mod scheme {
+    use http::uri::Scheme;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(scheme: &Scheme, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(scheme.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scheme, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }

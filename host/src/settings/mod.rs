@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 mod path;
 
@@ -93,6 +93,47 @@ impl Settings {
         flatten(&self.root, &mut String::new(), &mut flat);
         flat
     }
+}
+
+impl Serialize for Settings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(&self.root)
+    }
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = serde_json::Map::deserialize(deserializer)?;
+        table_from_json(&json).map(Self::new).map_err(D::Error::custom)
+    }
+}
+
+/// A table of settings from a JSON object (RFC 8259).
+///
+/// # Errors
+/// Names the first value that no setting can have: null, or a whole number that 64 bits do not hold.
+pub fn table_from_json(json: &serde_json::Map<String, serde_json::Value>) -> Result<Table, String> {
+    let entry = |(key, value)| match value_from_json(value) {
+        Ok(value) => Ok((String::clone(key), value)),
+        Err(problem) => Err(format!("`{key}`: {problem}")),
+    };
+    json.iter().map(entry).collect()
+}
+
+fn value_from_json(json: &serde_json::Value) -> Result<Value, String> {
+    use serde_json::Value as Json;
+    Ok(match json {
+        Json::Null => return Err("null is no setting: TOML has no such value".into()),
+        Json::Bool(value) => Value::Boolean(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Value::Integer(integer),
+            (None, Some(float)) if !number.is_u64() => Value::Float(float),
+            _ => return Err(format!("{number} is more than an integer of 64 bits holds")),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Array(values) => Value::List(values.iter().map(value_from_json).collect::<Result<_, _>>()?),
+        Json::Object(object) => Value::Table(table_from_json(object)?),
+    })
 }
 
 impl Value {
