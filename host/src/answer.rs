@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use crate::instance::Failure;
 
 /// Seconds after which a client that was turned away for want of room may try again.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Why the host answers in place of an app.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +42,11 @@ impl Refusal {
                 }
                 Failure::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 Failure::ClientStalled | Failure::ClientGone => StatusCode::REQUEST_TIMEOUT,
-                Failure::NoRoom(_) | Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
+                Failure::NoRoom(_)
+                | Failure::QueueFull(_)
+                | Failure::QueueTimeout(_)
+                | Failure::Drained
+                | Failure::Throttled(_) => StatusCode::SERVICE_UNAVAILABLE,
             },
         }
     }
@@ -80,6 +82,8 @@ impl Refusal {
                 Failure::NoRoom(_) | Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
                     "The app is busy. Try again in a moment.".into()
                 }
+                Failure::Drained => "The app was replaced while it worked on the answer. Try again.".into(),
+                Failure::Throttled(_) => "The app fails again and again. Try again in a moment.".into(),
                 _ => "The app failed to answer. The reason is in the host's log.".into(),
             },
         }
@@ -97,7 +101,11 @@ impl Refusal {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            let seconds = match self {
+                Self::Failure(Failure::Throttled(left)) => left.as_secs() + RETRY_AFTER_SECONDS,
+                _ => RETRY_AFTER_SECONDS,
+            };
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if self.closes() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

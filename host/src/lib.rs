@@ -4,9 +4,11 @@
 //! version) → `house` (all of them) → `router` → `dispatch` → `instance`. `server` sees only `dispatch`; nothing
 //! imports `server` or `cli` but `main`. See ARCHITECTURE.md.
 
+pub mod admin;
 pub mod answer;
 mod bindings;
 pub mod build;
+mod canary;
 pub mod cli;
 pub mod demo;
 pub mod dispatch;
@@ -15,10 +17,13 @@ pub mod forwarded;
 pub mod generation;
 pub mod house;
 pub mod instance;
+mod listener;
 pub mod log;
 pub mod manifest;
 pub mod plan;
+pub mod reload;
 pub mod report;
 pub mod router;
 pub mod server;
 pub mod settings;
+pub mod state;

@@ -4,7 +4,10 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Method, StatusCode};
 
-use crate::instance::{BodyError, Failure};
+use crate::{
+    generation::Stats,
+    instance::{BodyError, Failure},
+};
 
 /// What the access log says of one request. Logs itself when dropped.
 pub(super) struct Access {
@@ -15,6 +18,8 @@ pub(super) struct Access {
     pub(super) host: String,
     pub(super) path: String,
     pub(super) app: Option<(Arc<str>, u64)>,
+    /// Counts of the generation that serves the request, once it has a place there.
+    pub(super) stats: Option<Arc<Stats>>,
     pub(super) status: StatusCode,
     bytes: u64,
     cut: bool,
@@ -31,6 +36,7 @@ impl Access {
             host: String::new(),
             path: String::new(),
             app: None,
+            stats: None,
             // As nginx writes for a client that left before there was an answer.
             status: StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT),
             bytes: 0,
@@ -53,14 +59,22 @@ impl Access {
         if std::mem::replace(&mut self.failed, true) {
             return;
         }
+        let pause = self.stats.as_ref().and_then(|stats| stats.failed(failure));
         let (app, generation) = self.app();
+        if let Some(pause) = pause {
+            let ms = pause.as_millis();
+            tracing::error!(app, generation, "crashes again and again: requests are turned away for {ms} ms");
+        }
         let request = self.request;
         match failure {
-            // The client's own doing, which the access log shows well enough.
-            Failure::ClientGone | Failure::ClientStalled | Failure::BodyTooLarge(_) => {
+            // The client's own doing, which the access log shows well enough, and what was said once for all.
+            Failure::ClientGone
+            | Failure::ClientStalled
+            | Failure::BodyTooLarge(_)
+            | Failure::Throttled(_) => {
                 tracing::debug!(app, generation, request, cause = failure.cause(), "{failure}");
             }
-            Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
+            Failure::QueueFull(_) | Failure::QueueTimeout(_) | Failure::Drained => {
                 tracing::warn!(app, generation, request, cause = failure.cause(), "{failure}");
             }
             _ => tracing::error!(app, generation, request, cause = failure.cause(), "{failure}"),

@@ -5,6 +5,7 @@
 
 mod body;
 mod log;
+mod probe;
 mod request;
 
 use std::{
@@ -20,10 +21,11 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use wasmtime_wasi_http::Error as HttpError;
 
-pub use self::body::Outgoing;
+pub use self::{body::Outgoing, probe::probe};
 use self::{body::Watch, log::Access, request::Addressed};
 use crate::{
     answer::Refusal,
+    canary::Choice,
     forwarded::Peer,
     generation::Generation,
     house::House,
@@ -35,7 +37,7 @@ pub async fn dispatch<B>(house: Arc<House>, peer: Peer, request: Request<B>) -> 
 where
     B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
 {
-    let mut access = Access::new(house.next_request(), request.method().clone());
+    let mut access = Access::new(house.counters.next_request(), request.method().clone());
     match answer(&house, peer, request, &mut access).await {
         Ok((head, body)) => {
             access.status = head.status;
@@ -70,28 +72,34 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
 {
     access.path = request.uri().path().to_owned();
-    let addressed = Addressed::new(request, peer, &house.plan.server)?;
+    let addressed = Addressed::new(request, peer, &house.server)?;
     access.client = addressed.origin.client;
     access.host.clone_from(&addressed.authority);
     let host = addressed.host()?;
     let path = addressed.path();
     let port = if addressed.origin.scheme == http::uri::Scheme::HTTPS { 443 } else { 80 };
-    let target = house.plan.routes.lookup(&host, port, &path);
-    let found = target.and_then(|target| Some((house.generations.get(target.app)?, target.route)));
-    let Some((generation, route)) = found else {
+    let target = house.routes.lookup(&host, port, &path);
+    let found = target.and_then(|target| Some((house.apps.get(target.app)?, target.route)));
+    let Some((tenant, route)) = found else {
         return Err(Refusal::UnknownHost {
             host: addressed.authority.clone(),
             path: path.as_str().to_owned(),
         });
     };
-    access.app = Some((generation.app.name.clone(), generation.number));
-    let limits = &generation.app.limits;
+    let Choice { generation, cookie } = tenant.choose(addressed.origin.client, addressed.headers());
+    access.app = Some((generation.app.clone(), generation.number));
+    let limits = &generation.recipe.limits;
     if addressed.content_length()?.is_some_and(|length| length > limits.body_bytes) {
         return Err(Failure::BodyTooLarge(limits.body_bytes).into());
     }
-    let permit = generation.admit().await?;
-    let occupied = Occupied { _permit: permit, _token: house.busy.token() };
-    serve(house, generation, route, addressed, occupied, access).await
+    let admitted = generation.admit().await?;
+    access.stats = Some(generation.stats.clone());
+    let occupied = Occupied { _admitted: admitted, _token: house.counters.busy.token() };
+    let (mut head, body) = serve(house, &generation, route, addressed, occupied, access).await?;
+    if let Some(cookie) = cookie {
+        head.headers.append(header::SET_COOKIE, cookie);
+    }
+    Ok((head, body))
 }
 
 async fn serve<B>(
@@ -105,14 +113,14 @@ async fn serve<B>(
 where
     B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
 {
-    let (Some(pool), Some(rules)) = (generation.pool(route), generation.app.routes.get(route)) else {
+    let (Some(pool), Some(rules)) = (generation.pool(route), generation.routes.get(route)) else {
         return Err(Failure::Instantiation("the route has no instances".into()).into());
     };
-    let limits = &generation.app.limits;
+    let limits = &generation.recipe.limits;
     let begun = Instant::now();
     let watch = Arc::new(Watch::default());
     let request = addressed.for_guest(rules, access.request)?.map(|body| {
-        let stall_max = house.plan.server.stall_timeout;
+        let stall_max = house.server.stall_timeout;
         body::Incoming::new(body, limits.body_bytes, stall_max, watch.clone()).boxed_unsync()
     });
     let (job, mut exchange) = exchange(request, access.request, occupied);
@@ -129,6 +137,7 @@ where
     if let Some(failure) = watch.failure() {
         return Err(failure.into());
     }
+    generation.stats.answered(begun.elapsed());
     let (head, body) = response.into_parts();
     let length = check_head(&head).map_err(Failure::BadAnswer)?;
     let body = exchange.body(body, length, begun + limits.stream);

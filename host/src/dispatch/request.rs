@@ -42,6 +42,10 @@ impl<B> Addressed<B> {
         Ok(Self { request, origin, authority })
     }
 
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
     /// The host for the router.
     pub(super) fn host(&self) -> Result<Host<'_>, Refusal> {
         Host::parse(&self.authority).map_err(|_| Refusal::BadRequest("The Host field is not a host."))

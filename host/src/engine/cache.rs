@@ -6,32 +6,82 @@
 //! folder. A file that was damaged, or that another made, does not match and is compiled anew.
 
 use std::{
-    fs,
+    fmt, fs,
     hash::{Hash, Hasher},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use anyhow::{Context, Result, bail};
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const KEY_BYTES: usize = 32;
 
 /// Lower-case hexadecimal SHA-256 of a component file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ComponentDigest(String);
 
+/// The text is not `sha256:` with 64 hexadecimal digits.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no digest: it is written as sha256: and 64 hexadecimal digits")]
+pub struct NoDigest(String);
+
+impl FromStr for ComponentDigest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64);
+        match digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            Some(digits) => Ok(Self(digits.to_ascii_lowercase())),
+            None => Err(NoDigest(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for ComponentDigest {
+    type Error = NoDigest;
+
+    fn try_from(text: String) -> Result<Self, NoDigest> {
+        text.parse()
+    }
+}
+
+impl From<ComponentDigest> for String {
+    fn from(digest: ComponentDigest) -> Self {
+        digest.to_string()
+    }
+}
+
+impl fmt::Display for ComponentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.0)
+    }
+}
+
 impl ComponentDigest {
+    /// Of what was fed into `hasher`.
+    pub fn from_hasher(hasher: Sha256) -> Self {
+        Self(hex::encode(hasher.finalize()))
+    }
+
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(hex::encode(Sha256::digest(bytes)))
+    }
+
     pub fn of_file(path: &Path) -> Result<Self> {
         let mut digest = Sha256::new();
         let mut file = fs::File::open(path).with_context(|| format!("reading {}", path.display()))?;
         io::copy(&mut file, &mut HashWriter(&mut digest))
             .with_context(|| format!("reading {}", path.display()))?;
-        Ok(Self(hex::encode(digest.finalize())))
+        Ok(Self::from_hasher(digest))
     }
 
+    /// The digits alone.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod compile;
+mod components;
 
 use std::{
     sync::{
@@ -22,6 +23,7 @@ use wasmtime::{
 };
 use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
 
+pub use self::components::{Components, Linked, Wanted};
 use crate::{bindings, instance::Guest};
 
 /// Time between two epoch ticks: how long a guest computes before it yields its thread to others.

@@ -11,6 +11,9 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
+
+use super::exchange::Failure;
 
 /// The means to stop one worker, shared with the exchanges that it serves.
 #[derive(Debug)]
@@ -109,9 +112,9 @@ impl Control {
         self.retired.load(Ordering::Acquire)
     }
 
-    /// Resolves when the worker has to stop: nobody waits for it any more, or its latest request is older than
-    /// `stream_max`.
-    pub(super) async fn stopped(&self, stream_max: Duration) -> Stop {
+    /// Resolves when the worker has to stop: nobody waits for it any more, its latest request is older than
+    /// `stream_max`, or its generation is `cut`.
+    pub(super) async fn stopped(&self, stream_max: Duration, cut: &CancellationToken) -> Stop {
         let expired = async {
             loop {
                 let deadline =
@@ -129,6 +132,7 @@ impl Control {
         tokio::select! {
             () = self.kill.notified() => Stop::Cancelled,
             () = expired => Stop::Expired,
+            () = cut.cancelled() => Stop::Drained,
         }
     }
 }
@@ -137,4 +141,17 @@ impl Control {
 pub(super) enum Stop {
     Cancelled,
     Expired,
+    /// Another generation serves, and time for this one is up.
+    Drained,
+}
+
+impl Stop {
+    /// What it means to those who wait.
+    pub(super) fn failure(&self, stream_max: Duration) -> Failure {
+        match self {
+            Self::Cancelled => Failure::ClientGone,
+            Self::Expired => Failure::StreamTimeout(stream_max),
+            Self::Drained => Failure::Drained,
+        }
+    }
 }

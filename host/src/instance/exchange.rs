@@ -10,11 +10,12 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
-use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime_wasi_http::WasiBody;
 
 use super::{body::Body, control::Control};
+use crate::generation::Admitted;
 
 /// Why a request was not answered as it should have been.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,10 @@ pub enum Failure {
     QueueTimeout(Duration),
     #[error("instance was lost to another request's failure: {0}")]
     Collateral(String),
+    #[error("a newer generation serves, and this request was not done within drain-ms")]
+    Drained,
+    #[error("guest crashes again and again: requests are turned away for {} ms", .0.as_millis())]
+    Throttled(Duration),
 }
 
 impl Failure {
@@ -70,7 +75,39 @@ impl Failure {
             Self::QueueFull(_) => "queue-full",
             Self::QueueTimeout(_) => "queue-limit",
             Self::Collateral(_) => "collateral",
+            Self::Drained => "drain-limit",
+            Self::Throttled(_) => "throttled",
         }
+    }
+}
+
+impl Failure {
+    /// Whether it is the guest's doing, rather than the client's or that of too many requests.
+    pub fn is_guests(&self) -> bool {
+        match self {
+            Self::Trapped(_)
+            | Self::Instantiation(_)
+            | Self::NoAnswer
+            | Self::ErrorCode(_)
+            | Self::BadAnswer(_)
+            | Self::Cpu(_)
+            | Self::Timeout(_)
+            | Self::StreamTimeout(_)
+            | Self::Collateral(_) => true,
+            Self::NoRoom(_)
+            | Self::BodyTooLarge(_)
+            | Self::ClientStalled
+            | Self::ClientGone
+            | Self::QueueFull(_)
+            | Self::QueueTimeout(_)
+            | Self::Drained
+            | Self::Throttled(_) => false,
+        }
+    }
+
+    /// Whether the guest broke down, so that its instance is lost.
+    pub fn is_crash(&self) -> bool {
+        matches!(self, Self::Trapped(_) | Self::Instantiation(_) | Self::Cpu(_))
     }
 }
 
@@ -98,7 +135,7 @@ pub struct Exchange {
 
 /// Places that a request occupies until both sides are done with it.
 pub struct Occupied {
-    pub _permit: OwnedSemaphorePermit,
+    pub _admitted: Admitted,
     pub _token: TaskTrackerToken,
 }
 

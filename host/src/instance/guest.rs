@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use http::Uri;
+use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
@@ -24,6 +25,7 @@ use super::{control::Control, limiter::Limiter, output::Output};
 use crate::{
     bindings::View,
     engine,
+    generation::{Living, Stats},
     plan::{Grants, Limits, Origin},
     settings::Settings,
 };
@@ -59,6 +61,9 @@ pub struct Template {
     pub settings: Arc<Settings>,
     pub limits: Limits,
     pub grants: Grants,
+    pub stats: Arc<Stats>,
+    /// Ends what still runs of the generation.
+    pub cut: CancellationToken,
 }
 
 impl Template {
@@ -84,6 +89,7 @@ impl Template {
             template: self.clone(),
             identity,
             control: control.clone(),
+            _living: self.stats.instance(),
         };
         let mut store = Store::new(self.engine.inner(), guest);
         store.limiter(|guest| &mut guest.limiter);
@@ -154,6 +160,7 @@ pub struct Guest {
     template: Arc<Template>,
     identity: Arc<Identity>,
     control: Arc<Control>,
+    _living: Living,
 }
 
 impl Guest {

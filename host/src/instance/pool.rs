@@ -13,12 +13,17 @@ use std::{
 };
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 use wasmtime_wasi_http::handler::ProxyPre;
 
-use super::{control::Control, exchange::Job, guest::Template, worker};
+use super::{
+    control::Control,
+    exchange::{Failure, Job},
+    guest::Template,
+    worker,
+};
 use crate::plan::Isolation;
 
 /// How long a request stands in line for an instance that computes, before it has one of its own all the same.
@@ -115,6 +120,50 @@ impl Pool {
         self.state().seats.clear();
     }
 
+    /// Starts instances before there are requests for them: `count` where they are kept, never more than cores; else one,
+    /// to see whether it can be done.
+    ///
+    /// # Errors
+    /// Why one cannot be started.
+    pub async fn start(self: &Arc<Self>, count: usize) -> Result<(), Failure> {
+        let ended = |_| Failure::Instantiation("the instance ended while it started".into());
+        if self.policy.isolation == Isolation::Request || self.policy.reuse_max <= 1 {
+            let trial = tokio::spawn(worker::try_out(self.template.clone()));
+            return trial.await.unwrap_or_else(|error| Err(Failure::Instantiation(error.to_string())));
+        }
+        let mut told = Vec::new();
+        for _ in 0..count.clamp(1, self.spread) {
+            let (tell, answer) = oneshot::channel();
+            let (sender, jobs) = mpsc::unbounded_channel();
+            let control = Arc::new(Control::new());
+            let chair = self.seat(sender, jobs, &control, 0);
+            tokio::spawn(worker::ahead(self.template.clone(), self.policy, control, chair, tell));
+            told.push(answer);
+        }
+        for answer in told {
+            answer.await.map_err(ended)??;
+        }
+        Ok(())
+    }
+
+    /// A seat for a new worker that has been given this many requests.
+    fn seat(
+        self: &Arc<Self>,
+        sender: mpsc::UnboundedSender<Job>,
+        jobs: mpsc::UnboundedReceiver<Job>,
+        control: &Arc<Control>,
+        given: usize,
+    ) -> Chair {
+        let mut state = self.state();
+        state.next_seat += 1;
+        let id = state.next_seat;
+        if self.policy.reuse_max > 1 {
+            let begun = given as u64;
+            state.seats.push(Seat { id, jobs: sender, control: control.clone(), serving: given, begun });
+        }
+        Chair { pool: self.clone(), id, jobs }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,16 +246,7 @@ impl Pool {
         if sender.send(job).is_err() {
             return;
         }
-        let id = {
-            let mut state = self.state();
-            state.next_seat += 1;
-            let id = state.next_seat;
-            if self.policy.reuse_max > 1 {
-                state.seats.push(Seat { id, jobs: sender, control: control.clone(), serving: 1, begun: 1 });
-            }
-            id
-        };
-        let chair = Chair { pool: self.clone(), id, jobs };
+        let chair = self.seat(sender, jobs, &control, 1);
         tokio::spawn(worker::many(self.template.clone(), self.policy, control, chair));
     }
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::sync::oneshot;
 use wasmtime::{AsContextMut, Store, component::Accessor};
 use wasmtime_wasi_http::{
     Error as HttpError, WasiHttpView,
@@ -43,26 +44,45 @@ pub(super) async fn once(template: Arc<Template>, control: Arc<Control>, job: Jo
     }
 }
 
+/// Starts an instance and lets it go: whether that can be done is all that is wanted.
+pub(super) async fn try_out(template: Arc<Template>) -> Result<(), Failure> {
+    let control = Arc::new(Control::new());
+    control.begin();
+    Instance::new(template, &control, 0).await.map(drop)
+}
+
 /// Serves requests with one instance until the policy, a failure or idleness ends it.
 pub(super) async fn many(template: Arc<Template>, policy: Policy, control: Arc<Control>, mut chair: Chair) {
     let Some(first) = chair.jobs.recv().await else { return };
-    let Some((mut instance, first)) = Instance::start(template, &control, first).await else { return };
-    if let Proxy::P3(_) = &instance.proxy {
-        let feed = Feed::Many { first: Some(first), chair };
-        return instance.serve_p3(&control, feed, policy.concurrency, policy.idle).await;
-    }
-    let mut next = Some(first);
-    while let Some(job) = next.take() {
-        match instance.serve_p2(&control, job, || chair.waits()).await {
-            Some(served) if !control.retired() => instance = served,
-            _ => return,
+    let Some((instance, first)) = Instance::start(template, &control, first).await else { return };
+    instance.serve_many(policy, control, chair, Some(first)).await;
+}
+
+/// As [`many`], with an instance that is started before there is a request for it. Tells how that went.
+pub(super) async fn ahead(
+    template: Arc<Template>,
+    policy: Policy,
+    control: Arc<Control>,
+    mut chair: Chair,
+    tell: oneshot::Sender<Result<(), Failure>>,
+) {
+    control.begin();
+    let started = Instance::new(template, &control, 0).await;
+    control.done();
+    match started {
+        Ok(instance) => {
+            control.set_idle(true);
+            // Who asked may have gone; the instance is as good.
+            let _ = tell.send(Ok(()));
+            let first = match instance.proxy {
+                Proxy::P2(_) => idle(&mut chair, policy.idle).await,
+                Proxy::P3(_) => None,
+            };
+            instance.serve_many(policy, control, chair, first).await;
         }
-        control.set_idle(true);
-        chair.release();
-        next = match chair.next_in_line() {
-            Some(job) => Some(job),
-            None => idle(&mut chair, policy.idle).await,
-        };
+        Err(failure) => {
+            let _ = tell.send(Err(failure));
+        }
     }
 }
 
@@ -87,10 +107,20 @@ struct Instance {
 impl Instance {
     /// Makes the instance for `job`; on failure the job has its answer.
     async fn start(template: Arc<Template>, control: &Arc<Control>, job: Job) -> Option<(Self, Job)> {
-        let id = job.id;
+        match Self::new(template, control, job.id).await {
+            Ok(instance) => Some((instance, job)),
+            Err(failure) => {
+                job.reply.answer(Err(failure));
+                None
+            }
+        }
+    }
+
+    /// Makes an instance; its output until the first request is logged under `request`.
+    async fn new(template: Arc<Template>, control: &Arc<Control>, request: u64) -> Result<Self, Failure> {
         let made = async {
             let mut store = template.store(control)?;
-            store.data_mut().begin(id);
+            store.data_mut().begin(request);
             match template.pre.instantiate_async(&mut store).await {
                 Ok(proxy) => Ok((store, proxy)),
                 Err(error) => Err(start_error(&error, &store, &template)),
@@ -98,21 +128,41 @@ impl Instance {
         };
         let result = tokio::select! {
             biased;
-            stop = control.stopped(template.limits.stream) => Err(match stop {
-                Stop::Cancelled => Failure::ClientGone,
-                Stop::Expired => Failure::StreamTimeout(template.limits.stream),
-            }),
+            stop = control.stopped(template.limits.stream, &template.cut) => {
+                Err(stop.failure(template.limits.stream))
+            }
             made = made => made.map_err(|error: anyhow::Error| match error.downcast::<Failure>() {
                 Ok(failure) => failure,
                 Err(error) => Failure::Instantiation(format!("{error:#}")),
             }),
         };
-        match result {
-            Ok((store, proxy)) => Some((Self { template, store, proxy }, job)),
-            Err(failure) => {
-                job.reply.answer(Err(failure));
-                None
+        result.map(|(store, proxy)| Self { template, store, proxy })
+    }
+
+    /// Serves requests from `first` on, until the policy, a failure or idleness ends it.
+    async fn serve_many(
+        mut self,
+        policy: Policy,
+        control: Arc<Control>,
+        mut chair: Chair,
+        first: Option<Job>,
+    ) {
+        if let Proxy::P3(_) = &self.proxy {
+            let feed = Feed::Many { first, chair };
+            return self.serve_p3(&control, feed, policy.concurrency, policy.idle).await;
+        }
+        let mut next = first;
+        while let Some(job) = next.take() {
+            match self.serve_p2(&control, job, || chair.waits()).await {
+                Some(served) if !control.retired() => self = served,
+                _ => return,
             }
+            control.set_idle(true);
+            chair.release();
+            next = match chair.next_in_line() {
+                Some(job) => Some(job),
+                None => idle(&mut chair, policy.idle).await,
+            };
         }
     }
 
@@ -125,7 +175,7 @@ impl Instance {
         self.store.data_mut().begin(id);
         let result = tokio::select! {
             biased;
-            stop = control.stopped(self.template.limits.stream) => Err(stop),
+            stop = control.stopped(self.template.limits.stream, &self.template.cut) => Err(stop),
             result = control.watch(call_p2(&mut self.store, guest, request, &reply), &waits) => Ok(result),
         };
         match result {
@@ -150,8 +200,8 @@ impl Instance {
                 None
             }
             Err(Stop::Cancelled) => None,
-            Err(Stop::Expired) => {
-                let failure = Failure::StreamTimeout(self.template.limits.stream);
+            Err(stop) => {
+                let failure = stop.failure(self.template.limits.stream);
                 self.bury(&[(id, reply)], failure);
                 None
             }
@@ -189,7 +239,7 @@ impl Instance {
             });
             tokio::select! {
                 biased;
-                stop = control.stopped(self.template.limits.stream) => Err(stop),
+                stop = control.stopped(self.template.limits.stream, &self.template.cut) => Err(stop),
                 result = run => Ok(result.and_then(|result| result)),
             }
         };
@@ -202,8 +252,8 @@ impl Instance {
                 let failure = call_failure(&error, self.store.data(), &self.template);
                 self.bury(&waiting, failure);
             }
-            Err(Stop::Expired) => {
-                let failure = Failure::StreamTimeout(self.template.limits.stream);
+            Err(stop) => {
+                let failure = stop.failure(self.template.limits.stream);
                 self.bury(&waiting, failure);
             }
         }
@@ -377,6 +427,8 @@ fn describe(error: &wasmtime::Error, guest: &Guest, template: &Template) -> Stri
 
 /// A failure after the head of the answer: nobody but the log can be told.
 fn log_late(template: &Template, request: u64, failure: &Failure) {
+    // That the app is throttled is said with the failures that are answered.
+    let _ = template.stats.failed(failure);
     tracing::error!(
         app = &*template.app,
         generation = template.generation,

@@ -1,37 +1,70 @@
 //! Listeners, connections and the drain. Requests go to `dispatch`; nothing here knows what an app is.
 
-mod listener;
 mod stream;
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Result;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Semaphore, watch},
+    sync::Semaphore,
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    listener::Listener,
-    stream::{Serving, Silence, Timed},
-};
+use self::stream::{Serving, Silence, Timed};
 use crate::{
     dispatch::{Outgoing, dispatch},
     forwarded::Peer,
-    house::House,
-    plan,
+    house::Current,
+    listener::{Accepted, Access, Listener},
+    plan::ListenAddr,
 };
 
 /// Pause after the system refused a connection (no descriptors left), so that the others can end some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Bound listeners. Clients can connect from now on, and are served once [`Server::run`] is polled.
+/// The listeners of a house, which may be opened and closed while it serves.
 pub struct Server {
-    listeners: Vec<Listener>,
+    open: Mutex<Vec<Open>>,
+    shared: Arc<Shared>,
+    accepting: TaskTracker,
+}
+
+/// A listener that accepts.
+struct Open {
+    address: ListenAddr,
+    url: String,
+    /// Told to take no more connections, and to end those that it has.
+    closing: CancellationToken,
+}
+
+/// A listener that is bound: clients can connect, and are served once it is opened.
+pub struct Bound {
+    address: ListenAddr,
+    listener: Listener,
+}
+
+impl Bound {
+    /// Binds a listener.
+    ///
+    /// # Errors
+    /// Where the address cannot be bound, with who may hold it.
+    pub async fn new(address: &ListenAddr) -> Result<Self> {
+        Ok(Self { address: address.clone(), listener: Listener::bind(address, Access::Group).await? })
+    }
+
+    /// `http://127.0.0.1:8000` or `unix:/run/x.sock`, port 0 resolved.
+    pub fn url(&self) -> String {
+        self.listener.url()
+    }
 }
 
 /// What became of the requests in flight when the house was told to stop.
@@ -42,101 +75,149 @@ pub struct Drained {
 }
 
 impl Server {
-    /// Binds all listeners.
-    ///
-    /// # Errors
-    /// The first address that cannot be bound, with who may hold it.
-    pub async fn bind(addresses: &[plan::ListenAddr]) -> Result<Self> {
-        let mut listeners = Vec::new();
-        for address in addresses {
-            listeners.push(Listener::bind(address).await?);
-        }
-        Ok(Self { listeners })
-    }
-
-    /// `http://127.0.0.1:8000` or `unix:/run/x.sock`, port 0 resolved, in the order of the plan.
-    pub fn urls(&self) -> Vec<String> {
-        self.listeners.iter().map(Listener::url).collect()
-    }
-
-    /// Serves until `stop` resolves, then drains: no new connections, kept-alive ones are told to close, requests in
-    /// flight may finish within `drain-ms`.
-    pub async fn run(self, house: Arc<House>, stop: impl Future<Output = ()>) -> Drained {
-        let (drain, draining) = watch::channel(false);
-        let connections = TaskTracker::new();
+    /// A server of whatever house is current, without listeners so far.
+    pub fn new(current: Current) -> Self {
+        let places = Places::new(current.load().server.connections_max);
         let shared = Arc::new(Shared {
-            places: Arc::new(Semaphore::new(house.plan.server.connections_max)),
-            house: house.clone(),
-            connections: connections.clone(),
-            draining,
+            current,
+            places: Mutex::new(places),
+            connections: TaskTracker::new(),
+            draining: CancellationToken::new(),
         });
-        let mut accepting = tokio::task::JoinSet::new();
-        for listener in self.listeners {
-            accepting.spawn(accept(listener, shared.clone()));
-        }
-        stop.await;
-        // Dropping the listeners closes them; connections not yet accepted are reset by the system.
-        accepting.shutdown().await;
+        Self { open: Mutex::default(), shared, accepting: TaskTracker::new() }
+    }
+
+    fn open_listeners(&self) -> MutexGuard<'_, Vec<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves the clients of a listener from now on.
+    pub fn open(&self, bound: Bound) {
+        let closing = self.shared.draining.child_token();
+        let url = bound.url();
+        self.open_listeners().push(Open { address: bound.address, url, closing: closing.clone() });
+        self.accepting.spawn(accept(bound.listener, self.shared.clone(), closing));
+    }
+
+    /// Closes one listener of this address: its requests in flight finish, its connections end. Returns its URL.
+    pub fn close(&self, address: &ListenAddr) -> Option<String> {
+        let mut open = self.open_listeners();
+        let index = open.iter().position(|open| open.address == *address)?;
+        let open = open.remove(index);
+        open.closing.cancel();
+        Some(open.url)
+    }
+
+    /// The URLs of the listeners that are open.
+    pub fn urls(&self) -> Vec<String> {
+        self.open_listeners().iter().map(|open| open.url.clone()).collect()
+    }
+
+    /// Closes all listeners and drains: kept-alive connections are told to close, requests in flight may finish within
+    /// `drain-ms`.
+    pub async fn drain(&self) -> Drained {
+        self.shared.draining.cancel();
+        self.open_listeners().clear();
+        self.accepting.close();
+        self.accepting.wait().await;
+        let house = self.shared.current.load_full();
         house.close();
-        drain.send_replace(true);
-        connections.close();
+        self.shared.connections.close();
+        let busy = &house.counters.busy;
         let all_done = async {
-            connections.wait().await;
-            house.busy.wait().await;
+            self.shared.connections.wait().await;
+            busy.wait().await;
         };
-        match timeout(house.plan.server.drain_timeout, all_done).await {
+        match timeout(house.server.drain_timeout, all_done).await {
             Ok(()) => Drained { cut: 0 },
-            Err(_) => Drained { cut: connections.len().max(house.busy.len()) },
+            Err(_) => Drained { cut: self.shared.connections.len().max(busy.len()) },
         }
     }
 }
 
 /// What all connections share.
 struct Shared {
-    house: Arc<House>,
-    places: Arc<Semaphore>,
+    current: Current,
+    places: Mutex<Places>,
     connections: TaskTracker,
-    draining: watch::Receiver<bool>,
+    draining: CancellationToken,
 }
 
-/// Accepts until it is dropped. An error of accepting never ends it.
-async fn accept(listener: Listener, shared: Arc<Shared>) {
-    loop {
-        // Where all places are taken, new clients wait in the system's queue.
-        let Ok(place) = shared.places.clone().acquire_owned().await else { return };
-        let accepted = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!("accepting on {}: {error}", listener.url());
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let connection = {
-            let shared = shared.clone();
-            async move {
-                match accepted {
-                    listener::Accepted::Tcp(stream, peer) => {
-                        serve(stream, Peer::Ip(peer.ip()), &shared).await
-                    }
-                    listener::Accepted::Unix(stream) => serve(stream, Peer::Unix, &shared).await,
-                }
-                drop(place);
-            }
-        };
-        shared.connections.spawn(connection);
+/// Places for connections. When their number changes, connections that have one keep it.
+struct Places {
+    max: usize,
+    free: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(max: usize) -> Self {
+        Self { max, free: Arc::new(Semaphore::new(max)) }
     }
 }
 
-/// Serves one connection to its end.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, shared: &Shared) {
-    let server = &shared.house.plan.server;
+impl Shared {
+    fn places(&self) -> Arc<Semaphore> {
+        let max = self.current.load().server.connections_max;
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.max != max {
+            *places = Places::new(max);
+        }
+        places.free.clone()
+    }
+}
+
+/// Accepts until the listener is to close. An error of accepting never ends it.
+async fn accept(listener: Listener, shared: Arc<Shared>, closing: CancellationToken) {
+    loop {
+        // Where all places are taken, new clients wait in the system's queue.
+        let place = tokio::select! {
+            place = shared.places().acquire_owned() => place,
+            () = closing.cancelled() => break,
+        };
+        let Ok(place) = place else { break };
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = closing.cancelled() => break,
+        };
+        match accepted {
+            Ok(accepted) => {
+                let (shared_, closing) = (shared.clone(), closing.clone());
+                shared.connections.spawn(async move {
+                    connection(accepted, &shared_, closing).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("accepting on {}: {error}", listener.url());
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    // Dropping the listener closes it. Who has connected by now was accepted above, and is answered.
+}
+
+async fn connection(accepted: Accepted, shared: &Shared, closing: CancellationToken) {
+    match accepted {
+        Accepted::Tcp(stream, peer) => serve(stream, Peer::Ip(peer.ip()), shared, closing).await,
+        Accepted::Unix(stream) => serve(stream, Peer::Unix, shared, closing).await,
+    }
+}
+
+/// Serves one connection to its end. Each request is served by the house that is current when it comes.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: Peer,
+    shared: &Shared,
+    closing: CancellationToken,
+) {
+    let server = shared.current.load().server.clone();
     let serving = Serving::default();
     let silence = Silence { head_max: server.header_timeout, stall_max: server.stall_timeout };
     let io = TokioIo::new(Timed::new(stream, silence, serving.clone()));
     let service = service_fn(move |request| {
         serving.set(true);
-        let (house, serving) = (shared.house.clone(), serving.clone());
+        let (house, serving) = (shared.current.load_full(), serving.clone());
         async move {
             let answer = dispatch(house, peer, request).await;
             Ok::<_, Infallible>(answer.map(|body| UntilSent { body, serving }))
@@ -150,14 +231,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, shared:
             .max_buf_size(server.header_bytes_max.max(MAX_BUFFER_BYTES))
             .serve_connection(io, service)
     );
-    let mut draining = shared.draining.clone();
-    let told = async {
-        // The value is a read lock, not to be held any longer.
-        let _ = draining.wait_for(|draining| *draining).await.map(drop);
-    };
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = told => {
+        () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -1,7 +1,15 @@
 //! The command line: what each command does is here, in one exhaustive match; how, is elsewhere.
 
+mod admin;
+mod changes;
+mod control;
+mod lines;
+mod overlay;
+mod serve;
+mod status;
+
 use std::{
-    io::{IsTerminal, Write},
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -10,14 +18,15 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+use self::control::{HouseArg, LogsArgs, SwapArgs};
 use crate::{
-    build, demo,
+    admin::client::Refused,
+    build,
     engine::{Engine, compile},
-    house::{House, Unfit},
     log,
     plan::{self, ListenAddr, Plan},
+    reload::{Unfit, check_components},
     report::{Level, Report},
-    server::Server,
 };
 
 /// A WebAssembly component host: one process, many guest web apps.
@@ -28,13 +37,18 @@ struct Cli {
     command: Command,
 }
 
+/// Clap would name first what of several must be there.
+const SWAP_USAGE: &str = "guesthouse swap [OPTIONS] <APP> [FILE]
+       guesthouse swap [OPTIONS] <APP> <--settings <FILE.toml>|--set <KEY=VALUE>>";
+
 #[derive(Subcommand)]
 enum Command {
     /// Run the house that a manifest describes
     ///
     /// Prints `listening on http://127.0.0.1:8000` for each listener on standard error once it accepts. Log lines go to
     /// standard output; GUESTHOUSE_LOG=debug shows more of them, GUESTHOUSE_LOG=info,access=off leaves out the access
-    /// log. SIGTERM and SIGINT end it when the requests in flight are done; a second signal ends it at once.
+    /// log. `admin on unix:...` names the admin listener, by which `status`, `swap` and their like find the house. SIGTERM
+    /// and SIGINT end it when the requests in flight are done; a second signal ends it at once.
     Serve {
         #[command(flatten)]
         manifest: ManifestArg,
@@ -61,6 +75,70 @@ enum Command {
         #[arg(value_name = "APP")]
         apps: Vec<String>,
     },
+    /// Tell the state of a running house: its apps, their generations, requests, failures, latency
+    Status {
+        #[command(flatten)]
+        house: HouseArg,
+        /// Print it as JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give an app of a running house another component or other settings, as its next generation
+    ///
+    /// The new generation is compiled, checked, tried and saved first, then serves: requests in flight finish in the old
+    /// one, and those that begin once this command has ended see the new one. Where anything of it fails, the old one
+    /// serves on, and this says why.
+    #[command(override_usage = SWAP_USAGE)]
+    Swap {
+        #[command(flatten)]
+        house: HouseArg,
+        #[command(flatten)]
+        swap: SwapArgs,
+    },
+    /// Let the canary of an app serve all its clients
+    Promote {
+        #[command(flatten)]
+        house: HouseArg,
+        /// The app
+        app: String,
+    },
+    /// End the canary of an app
+    Abort {
+        #[command(flatten)]
+        house: HouseArg,
+        /// The app
+        app: String,
+    },
+    /// Let an earlier generation of an app serve again, without compiling anything
+    Rollback {
+        #[command(flatten)]
+        house: HouseArg,
+        /// The app
+        app: String,
+        /// The number of a generation that `status` shows as kept; without it, the last good one before the present
+        #[arg(long, value_name = "N")]
+        to: Option<u64>,
+    },
+    /// Make a running house what its manifest says now
+    ///
+    /// Only what has changed is touched: apps, routes, listeners, components, settings. SIGHUP does the same, and so
+    /// does a changed file unless `[host] watch` is off.
+    Reload {
+        #[command(flatten)]
+        house: HouseArg,
+    },
+    /// Show the latest log lines of a running house
+    Logs {
+        #[command(flatten)]
+        house: HouseArg,
+        #[command(flatten)]
+        logs: LogsArgs,
+    },
+    /// Tell a running house to finish the requests in flight and end, as SIGTERM does
+    Drain {
+        #[command(flatten)]
+        house: HouseArg,
+    },
     /// Build and serve the sample house: two Django versions, Flask and Rust in one process
     Demo {
         #[command(flatten)]
@@ -70,7 +148,7 @@ enum Command {
     Schema,
     /// Compile one component (started by the host itself)
     #[command(name = compile::CHILD_COMMAND, hide = true)]
-    CompileComponent { component: PathBuf, compiled: PathBuf },
+    CompileComponent { component: PathBuf, name: String, digest: String, compiled: PathBuf },
 }
 
 #[derive(clap::Args)]
@@ -101,10 +179,17 @@ pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Reported>() => ExitCode::FAILURE,
+        // Who reads has seen enough, such as `head`.
+        Err(error) if error.is::<Unread>() => ExitCode::SUCCESS,
         Err(error) if error.is::<Unfit>() => {
             if let Ok(Unfit(report)) = error.downcast() {
                 show(&report);
             }
+            ExitCode::FAILURE
+        }
+        // The report of a manifest, which says so itself.
+        Err(error) if error.downcast_ref::<Refused>().is_some_and(Refused::is_report) => {
+            say(&error.to_string());
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -116,7 +201,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Serve { manifest, listen } => serve_manifest(&manifest.manifest, listen.listen),
+        Command::Serve { manifest, listen } => serve::serve_manifest(&manifest.manifest, listen.listen),
         Command::Check { manifest } => check(&load(&manifest.manifest)?),
         Command::Explain { manifest, url } => {
             let plan = load(&manifest.manifest)?;
@@ -128,19 +213,33 @@ fn run(command: Command) -> Result<()> {
             let plan = load(&manifest.manifest)?;
             runtime()?.block_on(build_apps(&plan, (!apps.is_empty()).then_some(&apps[..])))
         }
-        Command::Demo { listen } => demo(listen.listen),
+        Command::Status { house, json } => asking(control::status(house, json)),
+        Command::Swap { house, swap } => asking(control::swap(house, swap)),
+        Command::Promote { house, app } => asking(control::promote(house, &app)),
+        Command::Abort { house, app } => asking(control::abort(house, &app)),
+        Command::Rollback { house, app, to } => asking(control::rollback(house, &app, to)),
+        Command::Reload { house } => asking(control::reload(house)),
+        Command::Logs { house, logs } => asking(control::logs(house, logs)),
+        Command::Drain { house } => asking(control::drain(house)),
+        Command::Demo { listen } => serve::demo(listen.listen),
         Command::Schema => print(&crate::manifest::schema()),
-        Command::CompileComponent { component, compiled } => compile::run_child(&component, &compiled),
+        Command::CompileComponent { component, name, digest, compiled } => {
+            compile::run_child(&component, &name, &digest, &compiled)
+        }
     }
 }
 
+/// Standard output was closed by who reads it.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads standard output")]
+struct Unread;
+
 fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        out.write_all(b"\n")?;
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    match write!(std::io::stdout().lock(), "{text}{end}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Unread.into()),
+        result => Ok(result?),
     }
-    Ok(())
 }
 
 /// Whether standard error is a terminal that wants colours (<https://no-color.org>).
@@ -170,18 +269,27 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Talks to a running house.
+fn asking(conversation: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?
+        .block_on(conversation)
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
 }
 
 fn check(plan: &Plan) -> Result<()> {
-    let _logging = log::start(plan.server.log);
+    let (_logging, _) = log::start(plan.server.log);
     let engine = Arc::new(Engine::new()?);
-    let house = runtime()?.block_on(House::build(plan.clone(), &engine))?;
+    runtime()?.block_on(check_components(plan, &engine))?;
     print(&format!(
         "{}: {} app(s), no problems\n\n{}",
         plan.manifest.display(),
-        house.generations.len(),
+        plan.apps.len(),
         plan.describe()
     ))
 }
@@ -191,91 +299,7 @@ async fn build_apps(plan: &Plan, apps: Option<&[String]>) -> Result<()> {
     Ok(())
 }
 
-fn demo(listen: Vec<ListenAddr>) -> Result<()> {
-    let cache_dir =
-        plan::default_cache_dir(&env).context("no place for caches: set GUESTHOUSE_CACHE_DIR or HOME")?;
-    let manifest = demo::prepare(&cache_dir)?;
-    let plan = load(&manifest)?;
-    let runtime = runtime()?;
-    runtime.block_on(async {
-        // Listening for signals from here on: between building and serving none is lost.
-        let signals = Signals::new()?;
-        build_apps(&plan, None).await?;
-        serve(plan, listen, Some(demo::banner), signals).await
-    })?;
-    runtime.shutdown_background();
-    Ok(())
-}
-
-fn serve_manifest(manifest: &Path, listen: Vec<ListenAddr>) -> Result<()> {
-    let plan = load(manifest)?;
-    let runtime = runtime()?;
-    runtime.block_on(async { serve(plan, listen, None, Signals::new()?).await })?;
-    // Guests that still compute are left where they are.
-    runtime.shutdown_background();
-    Ok(())
-}
-
-/// Serves until a signal, then drains. `banner` makes what is printed beside each listener's URL.
-async fn serve(
-    mut plan: Plan,
-    listen: Vec<ListenAddr>,
-    banner: Option<fn(&str) -> String>,
-    mut signals: Signals,
-) -> Result<()> {
-    if !listen.is_empty() {
-        plan.listeners = listen;
-    }
-    let _logging = log::start(plan.server.log);
-    let engine = Arc::new(Engine::new()?);
-    let house = tokio::select! {
-        house = House::build(plan, &engine) => Arc::new(house?),
-        _ = signals.next() => return Ok(()),
-    };
-    let server = Server::bind(&house.plan.listeners).await?;
-    for url in server.urls() {
-        say(&format!("listening on {url}"));
-        if let Some(banner) = banner {
-            say(&banner(&url));
-        }
-    }
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let running = tokio::spawn(server.run(house, async {
-        let _ = stopped.await;
-    }));
-    let name = signals.next().await;
-    say(&format!("{name}: finishing requests in flight (again to stop at once)"));
-    let _ = stop.send(());
-    tokio::select! {
-        drained = running => match drained?.cut {
-            0 => say("all requests done"),
-            cut => say(&format!("{cut} request(s) cut: not done within drain-ms")),
-        },
-        name = signals.next() => say(&format!("{name}: stopped at once, requests in flight were cut")),
-    }
-    Ok(())
-}
-
 /// A line for the operator on standard error; there is nothing left to do where that fails.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

@@ -1,0 +1,240 @@
+//! A generation: one version of one app, made whole before any request sees it.
+//!
+//! It holds the app's component, settings, grants and limits in the form that instances are made from, and admits
+//! requests to them. It lives until its last request drops it.
+
+mod latency;
+mod recipe;
+mod stats;
+mod throttle;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use wasmtime_wasi_http::handler::ProxyPre;
+
+pub use self::{
+    recipe::Recipe,
+    stats::{InFlight, Living, Stats, Trial, Unfit},
+};
+use crate::{
+    engine::{Engine, Linked},
+    instance::{Failure, Guest, Policy, Pool, Template},
+    plan,
+};
+
+/// One version of one app.
+pub struct Generation {
+    pub app: Arc<str>,
+    pub number: u64,
+    pub recipe: Arc<Recipe>,
+    pub linked: Arc<Linked>,
+    /// The app's routes in the house that this generation serves in.
+    pub routes: Vec<plan::Route>,
+    pub stats: Arc<Stats>,
+    /// One pool for each distinct settings object among the app's routes.
+    pools: Vec<Arc<Open>>,
+    /// For each route, the index of its pool.
+    route_pools: Vec<usize>,
+    admission: Arc<Admission>,
+    /// Cancelled, it ends what still runs: requests that are not done are broken off.
+    pub cut: CancellationToken,
+}
+
+/// A place for a request, held until it is done.
+pub struct Admitted {
+    _permit: OwnedSemaphorePermit,
+    _in_flight: InFlight,
+}
+
+impl Generation {
+    /// Makes the generation: nothing of it runs yet.
+    pub fn new(
+        (app, number): (Arc<str>, u64),
+        recipe: Arc<Recipe>,
+        linked: Arc<Linked>,
+        routes: &[plan::Route],
+        stats: Arc<Stats>,
+        engine: &Arc<Engine>,
+    ) -> Self {
+        let admission = Arc::new(Admission::new(&recipe.limits));
+        let new = Self {
+            app,
+            number,
+            recipe,
+            linked,
+            routes: Vec::new(),
+            stats,
+            pools: Vec::new(),
+            route_pools: Vec::new(),
+            admission,
+            cut: CancellationToken::new(),
+        };
+        new.with_routes(routes, engine)
+    }
+
+    /// The same generation, its instances and its places, under other routes.
+    #[must_use]
+    pub fn with_routes(&self, routes: &[plan::Route], engine: &Arc<Engine>) -> Self {
+        let mut pools: Vec<Arc<Open>> = Vec::new();
+        let mut route_pools = Vec::new();
+        for route in routes {
+            let settings = self.recipe.settings_for(route);
+            let same = |open: &Arc<Open>| {
+                let own = &open.0.template().settings;
+                Arc::ptr_eq(own, settings) || own == settings
+            };
+            let index = pools.iter().position(same).unwrap_or_else(|| {
+                let running = self.pools.iter().find(|open| same(open)).cloned();
+                pools.push(running.unwrap_or_else(|| Arc::new(Open(self.pool_of(settings, engine)))));
+                pools.len() - 1
+            });
+            route_pools.push(index);
+        }
+        Self {
+            app: self.app.clone(),
+            number: self.number,
+            recipe: self.recipe.clone(),
+            linked: self.linked.clone(),
+            routes: routes.to_vec(),
+            stats: self.stats.clone(),
+            pools,
+            route_pools,
+            admission: self.admission.clone(),
+            cut: self.cut.clone(),
+        }
+    }
+
+    fn pool_of(&self, settings: &Arc<crate::settings::Settings>, engine: &Arc<Engine>) -> Arc<Pool> {
+        let template = Template {
+            app: self.app.clone(),
+            generation: self.number,
+            engine: engine.clone(),
+            pre: clone_pre(&self.linked.pre),
+            settings: settings.clone(),
+            limits: self.recipe.limits.clone(),
+            grants: self.recipe.grants.clone(),
+            stats: self.stats.clone(),
+            cut: self.cut.clone(),
+        };
+        Pool::new(Arc::new(template), policy(&self.recipe.instances, &self.linked.pre))
+    }
+
+    /// Where requests of this route are served.
+    pub fn pool(&self, route: usize) -> Option<&Arc<Pool>> {
+        self.pools.get(*self.route_pools.get(route)?).map(|open| &open.0)
+    }
+
+    /// Waits for one of the app's places.
+    ///
+    /// # Errors
+    /// [`Failure::QueueFull`] and [`Failure::Throttled`] at once, [`Failure::QueueTimeout`] after `queue-ms`.
+    pub async fn admit(&self) -> Result<Admitted, Failure> {
+        self.stats.admit()?;
+        let permit = self.admission.admit().await?;
+        Ok(Admitted { _permit: permit, _in_flight: self.stats.begin() })
+    }
+
+    /// Requests that wait for a place.
+    pub fn waiting(&self) -> usize {
+        self.admission.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Starts instances before there are requests for them: one under `isolation = "request"`, which shows whether it can
+    /// be done, up to `count` where they are reused.
+    ///
+    /// # Errors
+    /// Why an instance cannot be started.
+    pub async fn start(&self, count: usize) -> Result<(), Failure> {
+        let Some(open) = self.pools.first() else { return Ok(()) };
+        open.0.start(count).await
+    }
+
+    /// Lets idle instances go.
+    pub fn close(&self) {
+        self.pools.iter().for_each(|open| open.0.close());
+    }
+}
+
+/// A pool that lets its idle instances go when no generation has it any more.
+struct Open(Arc<Pool>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// A 0.2 instance serves one request at a time, whatever the manifest says; a 0.3 instance is made to serve many.
+fn policy(instances: &plan::Instances, pre: &ProxyPre<Guest>) -> Policy {
+    let (isolation, concurrency) = match pre {
+        ProxyPre::P2(_) => (plan::Isolation::Request, 1),
+        ProxyPre::P3(_) => (plan::Isolation::Reuse, instances.concurrency),
+    };
+    Policy {
+        isolation: instances.isolation.unwrap_or(isolation),
+        reuse_max: instances.reuse_max,
+        concurrency,
+        idle: instances.idle,
+    }
+}
+
+fn clone_pre(pre: &ProxyPre<Guest>) -> ProxyPre<Guest> {
+    match pre {
+        ProxyPre::P2(pre) => ProxyPre::P2(pre.clone()),
+        ProxyPre::P3(pre) => ProxyPre::P3(pre.clone()),
+    }
+}
+
+/// Places for requests and a bounded queue before them, served in the order of arrival.
+struct Admission {
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    queue: usize,
+    wait_max: Duration,
+}
+
+impl Admission {
+    fn new(limits: &plan::Limits) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(limits.concurrent)),
+            waiting: AtomicUsize::new(0),
+            queue: limits.queue,
+            wait_max: limits.queue_wait,
+        }
+    }
+
+    async fn admit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        if let Ok(permit) = self.places.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _waiting = Waiting::join(&self.waiting, self.queue).ok_or(Failure::QueueFull(self.queue))?;
+        match tokio::time::timeout(self.wait_max, self.places.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(Failure::QueueTimeout(self.wait_max)),
+        }
+    }
+}
+
+/// One waiting request; leaves the queue when dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn join(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let join = |now: usize| (now < max).then_some(now + 1);
+        waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, join).ok().map(|_| Self(waiting))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,48 @@
+//! Log lines: to standard output, as text or as JSON, one flat object each; the latest of them are kept for the admin
+//! interface ([`Tail`]).
+//!
+//! Lines are written by a thread of their own, so that a slow reader of the log does not hold requests up; where it
+//! falls far behind, requests wait rather than lines being lost.
+
+mod line;
+mod tail;
+
+use std::io::IsTerminal;
+
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    EnvFilter, Layer, fmt::time::UtcTime, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+use crate::plan::LogFormat;
+
+pub use line::Line;
+pub use tail::{Follower, LINES_KEPT_MAX, Tail};
+
+/// Lines that may wait to be written.
+const LINES_MAX: usize = 16 * 1024;
+
+/// Starts logging. What is still to be written is written when the guard is dropped.
+///
+/// `GUESTHOUSE_LOG` (syntax of `tracing_subscriber::EnvFilter`, such as `info,access=off` or `debug`) chooses lines,
+/// those that are written and those that the tail keeps alike.
+pub fn start(format: LogFormat) -> (WorkerGuard, Tail) {
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(false).buffered_lines_limit(LINES_MAX).finish(std::io::stdout());
+    let filter = EnvFilter::try_from_env("GUESTHOUSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_timer(UtcTime::rfc_3339())
+        .with_target(false);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => {
+            let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            lines.with_ansi(colour).boxed()
+        }
+    };
+    let tail = Tail::default();
+    // A subscriber that is there already (a second house in one process) is as good.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).with(tail.clone()).try_init();
+    (guard, tail)
+}
