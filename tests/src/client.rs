@@ -6,7 +6,7 @@ mod response;
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -14,6 +14,7 @@ use std::{
 
 pub use request::Request;
 pub use response::{Broken, Head, Response};
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use crate::PATIENCE;
 
@@ -44,17 +45,62 @@ impl Connection {
         Connection::over(Socket::Unix(UnixStream::connect(path).expect("the house accepts")))
     }
 
+    /// A connection to a house that may not be there.
+    ///
+    /// # Errors
+    ///
+    /// When the house does not accept.
+    pub fn try_tcp(address: SocketAddr) -> io::Result<Connection> {
+        let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+        socket.set_nodelay(true)?;
+        Ok(Connection::over(Socket::Tcp(socket)))
+    }
+
+    /// As [`Connection::try_tcp`], over a Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// When the house does not accept.
+    pub fn try_unix(path: &Path) -> io::Result<Connection> {
+        Ok(Connection::over(Socket::Unix(UnixStream::connect(path)?)))
+    }
+
+    /// A connection that comes from an address of its own, such as 127.0.0.9.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has no such address, or the house does not accept.
+    pub fn tcp_from(source: IpAddr, address: SocketAddr) -> Connection {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = socket(family, SocketType::STREAM, None).expect("a socket");
+        bind(&socket, &SocketAddr::new(source, 0)).expect("an address of this machine");
+        connect(&socket, &address).expect("the house accepts");
+        let socket = TcpStream::from(socket);
+        socket.set_nodelay(true).expect("an option of the socket");
+        Connection::over(Socket::Tcp(socket))
+    }
+
     fn over(socket: Socket) -> Connection {
-        match &socket {
+        let connection = Connection { socket: BufReader::with_capacity(64 * 1024, socket) };
+        connection.be_patient(PATIENCE);
+        connection
+    }
+
+    /// Sets how long each wait on the connection may take: at first [`PATIENCE`].
+    ///
+    /// # Panics
+    ///
+    /// When the socket does not take it.
+    pub fn be_patient(&self, patience: Duration) {
+        match self.socket.get_ref() {
             Socket::Tcp(tcp) => {
-                tcp.set_read_timeout(Some(PATIENCE)).and(tcp.set_write_timeout(Some(PATIENCE)))
+                tcp.set_read_timeout(Some(patience)).and(tcp.set_write_timeout(Some(patience)))
             }
             Socket::Unix(unix) => {
-                unix.set_read_timeout(Some(PATIENCE)).and(unix.set_write_timeout(Some(PATIENCE)))
+                unix.set_read_timeout(Some(patience)).and(unix.set_write_timeout(Some(patience)))
             }
         }
         .expect("a time-out of the socket");
-        Connection { socket: BufReader::with_capacity(64 * 1024, socket) }
     }
 
     /// Sends bytes as they are.
@@ -152,6 +198,19 @@ impl Connection {
     pub fn skip(&mut self, bytes: u64) {
         let skipped = io::copy(&mut (&mut self.socket).take(bytes), &mut io::sink());
         assert_eq!(skipped.expect("the house sends"), bytes, "the house ended the connection");
+    }
+
+    /// Reads what comes next up to the end of a line, framing and all.
+    ///
+    /// # Errors
+    ///
+    /// When the connection ends or breaks before it.
+    pub fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.socket.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line)
     }
 
     /// Reads until the house closes, and gives what came before.

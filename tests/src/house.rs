@@ -14,8 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
-    Connection, Entry, Log, Manifest, Memory, Request, Response,
+    Connection, Entry, Log, Manifest, Memory, Outcome, Request, Response,
     binary::{guesthouse, scratch},
+    run,
 };
 
 /// How long a house may take to come up: with a cold cache it compiles Python guests first, half a minute each.
@@ -24,7 +25,8 @@ const START_PATIENCE: Duration = Duration::from_secs(900);
 /// A running house. Dropped, it is killed; where the test fails, its log is shown.
 pub struct House {
     child: Child,
-    folder: TempDir,
+    folder: PathBuf,
+    _owned: Option<TempDir>,
     log: Log,
     errors: Log,
     readers: Vec<JoinHandle<()>>,
@@ -71,8 +73,19 @@ impl House {
         listeners: usize,
         change: impl FnOnce(&mut Command),
     ) -> House {
-        let file = folder.path().join("guesthouse.toml");
-        fs::write(&file, manifest).expect("the manifest is written");
+        fs::write(folder.path().join("guesthouse.toml"), manifest).expect("the manifest is written");
+        let mut house = House::start_at(folder.path(), listeners, change);
+        house._owned = Some(folder);
+        house
+    }
+
+    /// Starts a house in a folder that has its manifest, and stays when the house ends: to be started there again.
+    ///
+    /// # Panics
+    ///
+    /// As [`House::start`].
+    pub fn start_at(folder: &Path, listeners: usize, change: impl FnOnce(&mut Command)) -> House {
+        let file = folder.join("guesthouse.toml");
         let mut command = Command::new(guesthouse());
         command.args(["serve", "-m"]).arg(&file).env("GUESTHOUSE_CACHE_DIR", cache());
         change(&mut command);
@@ -81,7 +94,9 @@ impl House {
         let (log, out_reader) = Log::collect(child.stdout.take().expect("a pipe"));
         let (errors, err_reader) = Log::collect(child.stderr.take().expect("a pipe"));
         let readers = vec![out_reader, err_reader];
-        let mut house = House { child, folder, log, errors, readers, listeners: Vec::new() };
+        let folder = folder.to_owned();
+        let listening = Vec::new();
+        let mut house = House { child, folder, _owned: None, log, errors, readers, listeners: listening };
         house.listeners = house
             .errors
             .wait_long_for(START_PATIENCE, "listeners", listeners, |entry| {
@@ -109,7 +124,7 @@ impl House {
 
     /// The folder with the manifest.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     pub fn pid(&self) -> Pid {
@@ -128,6 +143,53 @@ impl House {
 
     pub fn memory(&self) -> Memory {
         Memory::of(self.pid())
+    }
+
+    /// Where the admin interface listens, as the house told it: `unix:/...` or `http://127.0.0.1:...`.
+    ///
+    /// # Panics
+    ///
+    /// When it tells none.
+    pub fn admin_url(&self) -> String {
+        let told =
+            self.errors.wait_for("the admin listener", |entry| entry.message().starts_with("admin on "));
+        told.message().trim_start_matches("admin on ").to_owned()
+    }
+
+    /// A new connection to the admin interface.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn admin_connect(&self) -> Connection {
+        let url = self.admin_url();
+        match url.strip_prefix("unix:") {
+            Some(path) => Connection::unix(Path::new(path)),
+            None => {
+                let address = url.trim_start_matches("http://").parse().expect("an address");
+                Connection::tcp(address)
+            }
+        }
+    }
+
+    /// Sends a request to the admin interface on a connection of its own and reads the whole answer.
+    ///
+    /// # Panics
+    ///
+    /// When the answer breaks off.
+    pub fn admin(&self, request: &Request) -> Response {
+        let mut connection = self.admin_connect();
+        connection.send(request.bytes());
+        connection.response(request.method())
+    }
+
+    /// Runs a `guesthouse` command that finds this house by its manifest.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn command(&self, arguments: &[&str]) -> Outcome {
+        run(self.folder(), arguments)
     }
 
     /// A new connection to the first TCP listener.

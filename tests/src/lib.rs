@@ -2,25 +2,39 @@
 //! it over real sockets with a client that shares no code with the host. It knows nothing of the host's insides: what
 //! it learns, it learns from sockets, log lines, exit codes and `/proc`.
 
+mod admin;
 mod binary;
 mod cli;
 mod client;
 mod guests;
 mod house;
+mod kills;
+mod load;
 mod log;
 mod manifest;
 mod memory;
+mod mounts;
+mod random;
+mod swapping;
 mod tools;
+mod version;
 
-pub use binary::guesthouse;
+pub use admin::{Admin, Reply};
+pub use binary::{guesthouse, profile};
 pub use cli::{Outcome, run};
 pub use client::{Broken, Connection, Head, Request, Response};
 pub use guests::{component, python_component};
 pub use house::{House, SharedHouse, Stopped};
+pub use kills::{Killed, kill_while_swapping};
+pub use load::{Check, Client, Load, Served, Times};
 pub use log::{Entry, Log};
 pub use manifest::Manifest;
 pub use memory::Memory;
+pub use mounts::{Mounted, read_only, small_disk};
+pub use random::Random;
+pub use swapping::{Swapping, growth};
 pub use tools::tool;
+pub use version::{Floor, Version};
 
 use std::time::Duration;
 

@@ -82,7 +82,7 @@ struct Lines {
 
 impl Log {
     /// Collects the lines of `pipe` until it ends.
-    pub(crate) fn collect(pipe: impl Read + Send + 'static) -> (Log, JoinHandle<()>) {
+    pub fn collect(pipe: impl Read + Send + 'static) -> (Log, JoinHandle<()>) {
         let log = Log::default();
         let writer = log.clone();
         let thread = thread::spawn(move || {

@@ -1,6 +1,6 @@
 //! The manifest of a house under test, put together as text.
 
-use crate::guests::component;
+use crate::{Version, guests::component};
 
 /// Lines of TOML. Apps come last, because their tables end what stands before.
 #[derive(Default)]
@@ -45,6 +45,13 @@ impl Manifest {
             if keys.contains("routes =") { String::new() } else { format!("routes = [\"{name}.test\"]\n") };
         self.apps.push_str(&format!("[apps.{name}]\ncomponent = {component:?}\n{routes}{keys}\n\n"));
         self
+    }
+
+    /// Adds an app of the guest `version-CODE`, with the setting of this swap: see [`Version`].
+    #[must_use]
+    pub fn version(self, name: &str, code: u64, swap: u64, keys: &str) -> Manifest {
+        let keys = format!("{keys}\nsettings.VERSION = {:?}", Version::setting(code, swap));
+        self.app(name, &format!("version-{code}"), &keys)
     }
 
     /// The whole text.

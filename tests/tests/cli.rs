@@ -34,7 +34,11 @@ fn help_names_every_command() {
     let help = run(here(), &["--help"]);
     assert_code(&help, 0);
     assert!(help.stderr.is_empty(), "{}", help.stderr);
-    for command in ["serve", "check", "explain", "build", "demo", "schema"] {
+    let commands = [
+        "serve", "check", "explain", "build", "demo", "schema", "status", "swap", "promote", "abort",
+        "rollback", "reload", "logs", "drain",
+    ];
+    for command in commands {
         assert!(help.stdout.contains(command), "{command} in {}", help.stdout);
         let own = run(here(), &[command, "--help"]);
         assert_code(&own, 0);

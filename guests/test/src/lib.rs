@@ -8,6 +8,7 @@ pub mod json;
 pub mod p2;
 pub mod p3;
 pub mod target;
+pub mod version;
 
 pub use wasip2;
 pub use wasip3;

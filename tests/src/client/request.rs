@@ -46,6 +46,12 @@ impl Request {
         self
     }
 
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Request {
+        self.body = body.into();
+        self
+    }
+
     /// A trailer, of a chunked request.
     #[must_use]
     pub fn trailer(mut self, name: &str, value: &str) -> Request {
