@@ -109,7 +109,8 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn mend(address: SocketAddr) -> String {
-    format!("listening on {address} (is another server there? port 0 takes any free one)")
+    let free = SocketAddr::new(address.ip(), 0);
+    format!("listening on {address} (is another server there? {free} takes any free port)")
 }
 
 /// Binds a Unix socket, taking the place of one that nobody listens on any more.
