@@ -53,10 +53,22 @@ fn house() -> Arc<House> {
             .app("several", "several-memories", "limits.memory-mib = 48")
             .app("too-small", "hello-rust", "limits.memory-mib = 1")
             .app("patient", "wait-p3", "limits.cpu-ms = 100")
+            .app("restless", "version-1", "limits.cpu-ms = 100")
+            .app("restless-p3", "version-1-p3", "limits.cpu-ms = 100")
             .app("body", "sink", "limits.body-mib = 1")
             .app("body-p3", "sink-p3", "limits.body-mib = 1")
             .app("body-unread", "never-reads", "limits.body-mib = 1")
     })
+}
+
+/// Waits sixty times for longer than a tick of the clock that computing is counted by, and computes next to nothing.
+#[test]
+fn waiting_again_and_again_is_not_computing() {
+    let house = house();
+    for app in ["restless", "restless-p3"] {
+        let answer = house.get(app, "/?stream=60&pause=10");
+        assert_eq!((answer.status(), answer.text().lines().count()), (200, 60), "{app}");
+    }
 }
 
 fn assert_neighbours_answer(house: &House) {

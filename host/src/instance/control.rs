@@ -14,6 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::Failure;
+use crate::engine::TICK;
 
 /// The means to stop one worker, shared with the exchanges that it serves.
 #[derive(Debug)]
@@ -28,6 +29,10 @@ pub(super) struct Control {
     computing: AtomicBool,
     /// The guest gave its core up at an epoch tick.
     yielded: AtomicBool,
+    /// Microseconds that the guest has computed for its present request.
+    computed_us: AtomicU64,
+    /// Microseconds after `born` when the guest was last given a core.
+    resumed_us: AtomicU64,
     kill: Notify,
     born: Instant,
     /// Milliseconds after `born` when the latest request began.
@@ -42,6 +47,8 @@ impl Control {
             idle: AtomicBool::new(false),
             computing: AtomicBool::new(true),
             yielded: AtomicBool::new(false),
+            computed_us: AtomicU64::new(0),
+            resumed_us: AtomicU64::new(0),
             kill: Notify::new(),
             born: Instant::now(),
             latest_ms: AtomicU64::new(0),
@@ -86,10 +93,42 @@ impl Control {
         self.yielded.store(true, Ordering::Relaxed);
     }
 
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Time since the guest was given a core. A guest gives it up at every tick: what is beyond one was taken from it.
+    fn since_resumed_us(&self) -> u64 {
+        let tick = u64::try_from(TICK.as_micros()).unwrap_or(u64::MAX);
+        self.now_us().saturating_sub(self.resumed_us.load(Ordering::Relaxed)).min(tick)
+    }
+
+    /// How long the guest has computed for its present request, to this moment.
+    pub(super) fn computed(&self) -> Duration {
+        Duration::from_micros(self.computed_us.load(Ordering::Relaxed) + self.since_resumed_us())
+    }
+
+    /// A new request begins: its computing time counts from nothing.
+    pub(super) fn count_anew(&self) {
+        self.computed_us.store(0, Ordering::Relaxed);
+    }
+
+    /// Runs what the guest runs in, and keeps account of its computing time. Time in which it waits does not count.
+    pub(super) async fn meter<F: Future>(&self, call: F) -> F::Output {
+        let mut call = pin!(call);
+        poll_fn(|cx| {
+            self.resumed_us.store(self.now_us(), Ordering::Relaxed);
+            let result = call.as_mut().poll(cx);
+            self.computed_us.fetch_add(self.since_resumed_us(), Ordering::Relaxed);
+            result
+        })
+        .await
+    }
+
     /// Runs a call into the guest and keeps account of whether it computes. `waits` is called each time that it begins to
     /// wait for something outside.
     pub(super) async fn watch<F: Future>(&self, call: F, waits: impl Fn()) -> F::Output {
-        let mut call = pin!(call);
+        let mut call = pin!(self.meter(call));
         poll_fn(|cx| {
             self.computing.store(true, Ordering::Relaxed);
             self.yielded.store(false, Ordering::Relaxed);

@@ -3,12 +3,9 @@
 //! A [`Template`] is made once per generation and route overlay; each instance is born from it with nothing of another
 //! instance. Everything that a guest may touch is named by the manifest's grants.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::Context as _;
@@ -85,7 +82,6 @@ impl Template {
             http: WasiHttpCtx::new(),
             hooks: Hooks { template: self.clone() },
             limiter: Limiter::new(self.limits.memory_bytes),
-            computed: Duration::ZERO,
             template: self.clone(),
             identity,
             control: control.clone(),
@@ -96,8 +92,7 @@ impl Template {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
             let guest = store.data_mut();
-            guest.computed += engine::TICK;
-            if guest.computed > guest.template.limits.cpu {
+            if guest.control.computed() > guest.template.limits.cpu {
                 return Err(OutOfTime.into());
             }
             guest.control.yields();
@@ -155,8 +150,6 @@ pub struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     limiter: Limiter,
-    /// Computing time of the present request, in whole epoch ticks.
-    computed: Duration,
     template: Arc<Template>,
     identity: Arc<Identity>,
     control: Arc<Control>,
@@ -170,7 +163,7 @@ impl Guest {
 
     /// A new request begins: its computing time counts from nothing.
     pub(super) fn begin(&mut self, request: u64) {
-        self.computed = Duration::ZERO;
+        self.control.count_anew();
         self.identity.begin(request);
     }
 

@@ -121,7 +121,7 @@ impl Instance {
         let made = async {
             let mut store = template.store(control)?;
             store.data_mut().begin(request);
-            match template.pre.instantiate_async(&mut store).await {
+            match control.meter(template.pre.instantiate_async(&mut store)).await {
                 Ok(proxy) => Ok((store, proxy)),
                 Err(error) => Err(start_error(&error, &store, &template)),
             }
@@ -240,7 +240,7 @@ impl Instance {
             tokio::select! {
                 biased;
                 stop = control.stopped(self.template.limits.stream, &self.template.cut) => Err(stop),
-                result = run => Ok(result.and_then(|result| result)),
+                result = control.meter(run) => Ok(result.and_then(|result| result)),
             }
         };
         // No more requests come to this instance.
