@@ -97,6 +97,9 @@ fn what_takes_too_long_is_cut() {
                 && entry.text("generation") == "1"
                 && entry.message().contains("drain-ms")
         });
+        house.log().wait_for("that this is why it ended", |entry| {
+            entry.is_failure(app) && entry.text("cause") == "drain-limit"
+        });
         assert_eq!(house.get(app, "/").version().generation, 2, "{app}");
     }
 }
