@@ -53,14 +53,13 @@ impl Manager {
     pub(super) async fn do_reload(self: &Arc<Self>, by: &'static str) -> Result<Reloaded, Refusal> {
         let _reloading = self.reloading.lock().await;
         let begun = Instant::now();
-        let mut result = self.reload_now(by).await;
-        while matches!(result, Err(Halt::Stale)) {
-            result = self.reload_now(by).await;
-        }
-        let result = result.map_err(|halt| match halt {
-            Halt::Refused(refusal) => refusal,
-            Halt::Stale => refusal(Reason::Conflict, "the house was changed meanwhile"),
-        });
+        let result = loop {
+            match self.reload_now(by).await {
+                Ok(reloaded) => break Ok(reloaded),
+                Err(Halt::Refused(refusal)) => break Err(refusal),
+                Err(Halt::Stale) => {}
+            }
+        };
         let mut last = LastReload { at: rfc3339(SystemTime::now()), by: by.to_owned(), refused: None };
         match &result {
             Ok(reloaded) => {
