@@ -154,3 +154,24 @@ fn a_share_is_more_than_nothing_and_less_than_all() {
     }
     assert_eq!(house.get("shop", "/").version().generation, 1);
 }
+
+#[test]
+fn by_command() {
+    let (house, api) = house();
+    let component = component("version-2");
+    let file = component.to_string_lossy();
+    let done = |arguments: &[&str]| {
+        let outcome = house.command(arguments);
+        assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+    };
+    done(&["swap", "shop", &file, "--set", "VERSION=two-1", "--canary", "5%", "--sticky", "cookie"]);
+    let share = api.app("shop")["canary"]["share"].clone();
+    assert_eq!(share, json!({ "percent": 5.0, "sticky": "cookie" }));
+    done(&["abort", "shop"]);
+    assert!(api.app("shop")["canary"].is_null());
+    assert_eq!(house.get("shop", "/").version().generation, 1);
+    done(&["swap", "shop", &file, "--set", "VERSION=two-2", "--canary", "5"]);
+    done(&["promote", "shop"]);
+    let version = house.get("shop", "/").version();
+    assert_eq!((version.code, version.swap(), version.generation), (2, Some(2), 3));
+}
