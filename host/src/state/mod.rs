@@ -13,7 +13,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
@@ -30,7 +30,8 @@ const SCRAP: &str = ".new-";
 pub struct State {
     dir: PathBuf,
     pub components: Components,
-    lock: OnceLock<File>,
+    /// Held by this process once it has used the folder.
+    lock: Mutex<Option<File>>,
 }
 
 impl State {
@@ -38,7 +39,7 @@ impl State {
         Self {
             dir: dir.to_owned(),
             components: Components::new(dir.join("components")),
-            lock: OnceLock::new(),
+            lock: Mutex::default(),
         }
     }
 
@@ -126,7 +127,9 @@ impl State {
     }
 
     fn lock(&self) -> Result<()> {
-        if self.lock.get().is_some() {
+        // Under one lock for all threads: a second one that opens the file would find it taken, by the first.
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_some() {
             return Ok(());
         }
         let path = self.dir.join("lock");
@@ -143,8 +146,7 @@ impl State {
                 self.dir.display()
             );
         }
-        // Where two threads were here, both have the lock: it is the process's.
-        let _ = self.lock.set(file);
+        *lock = Some(file);
         Ok(())
     }
 
@@ -174,4 +176,27 @@ fn remove_scraps(dir: &Path) {
 /// Has the names of a folder on the disk.
 fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_take_a_new_folder_together_and_another_house_does_not() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            let state = State::new(&folder.path().join("state"));
+            let together = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                let take = || {
+                    together.wait();
+                    state.prepare()
+                };
+                let taken: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+                taken.into_iter().for_each(|taken| taken.join().unwrap().unwrap());
+            });
+            assert!(State::new(&folder.path().join("state")).prepare().is_err());
+        }
+    }
 }
