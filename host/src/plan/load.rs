@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf, absolute},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use super::{LogFormat, Plan, Server, app::Shared, limits::Layered, resolve::Resolver};
@@ -14,10 +14,9 @@ use crate::{
 };
 
 pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<(Plan, Report), Report> {
-    let begun = SystemTime::now();
     let (mut resolver, manifest) = open(path, env)?;
     let file = absolute(path).unwrap_or_else(|_| path.to_owned());
-    let plan = Plan { read: begun, ..resolver.plan(file, &manifest) };
+    let plan = resolver.plan(file, &manifest);
     if resolver.report.has_errors() {
         // What is left to do once the manifest is sound can be said then.
         return Err(resolver.report.at_least(Level::Warning));
@@ -107,7 +106,6 @@ impl Resolver<'_> {
             state_dir,
             watch: host.and_then(|host| host.watch).unwrap_or(true),
             settings_files,
-            read: SystemTime::now(),
         }
     }
 

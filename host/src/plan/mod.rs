@@ -24,7 +24,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 pub use address::ListenError;
@@ -59,8 +59,6 @@ pub struct Plan {
     pub watch: bool,
     /// The settings files that were read (absolute).
     pub settings_files: Vec<PathBuf>,
-    /// When the reading of all these files began: what changed after that may not have been read.
-    pub read: SystemTime,
 }
 
 /// The admin listener.

@@ -29,7 +29,7 @@ pub(super) fn signature(path: &Path) -> Option<Signature> {
 }
 
 /// The time of a file's last change.
-pub(super) fn changed_at((.., seconds, nanoseconds): &Signature) -> SystemTime {
+fn changed_at((.., seconds, nanoseconds): &Signature) -> SystemTime {
     let part = |number: i64| u64::try_from(number).unwrap_or(0);
     SystemTime::UNIX_EPOCH + Duration::from_secs(part(*seconds)) + Duration::from_nanos(part(*nanoseconds))
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Manager,
-    digests::{Signature, changed_at, signature},
+    digests::{Signature, signature},
 };
 
 /// Quiet that ends a change.
@@ -37,9 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often files are looked at where the system cannot tell of changes, and where it should.
 const POLL: Duration = Duration::from_secs(1);
 const POLL_TOLD: Duration = Duration::from_secs(10);
-
-/// How far the times of files may lag behind the clock.
-const CLOCK_STEP: Duration = Duration::from_millis(20);
 
 /// What is to be known of an event.
 enum Hint {
@@ -71,9 +68,11 @@ impl Manager {
             })
             .ok();
         let mut watched = BTreeMap::new();
-        let mut files = self.files_at_start();
+        // Read once more at first: what changed since the start was read was told to nobody.
+        let mut files = BTreeMap::new();
         loop {
-            let told = watcher.as_mut().is_some_and(|watcher| follow(watcher, &mut watched, files.keys()));
+            let told =
+                watcher.as_mut().is_some_and(|watcher| follow(watcher, &mut watched, self.files().keys()));
             // What changed before the folders were watched was not told.
             if self.files() == files {
                 wait(&mut hints, told).await;
@@ -92,16 +91,6 @@ impl Manager {
                     .collect();
             }
         }
-    }
-
-    /// As [`Manager::files`], without what may have changed since the plan was read.
-    fn files_at_start(&self) -> BTreeMap<PathBuf, Option<Signature>> {
-        let read = self.book().plan.read - CLOCK_STEP;
-        let mut files = self.files();
-        for signature in files.values_mut() {
-            signature.take_if(|signature| changed_at(signature) >= read);
-        }
-        files
     }
 
     /// The files that matter, with what would show that one is another.
