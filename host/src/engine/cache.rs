@@ -7,7 +7,7 @@
 
 use std::{
     fmt, fs,
-    hash::{Hash, Hasher},
+    hash::Hasher,
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -18,6 +18,8 @@ use anyhow::{Context, Result, bail};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use super::Engine;
 
 const KEY_BYTES: usize = 32;
 
@@ -119,7 +121,7 @@ impl Cache {
     ///
     /// # Errors
     /// When the folder cannot be made, or belongs to another user or can be written by others.
-    pub fn open(root: &Path, engine: &wasmtime::Engine) -> Result<Self> {
+    pub fn open(root: &Path, engine: &Engine) -> Result<Self> {
         let dir = root.join("compiled");
         fs::DirBuilder::new()
             .recursive(true)
@@ -140,7 +142,7 @@ impl Cache {
         }
         let key = key(&dir)?;
         let mut hasher = EngineHasher(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
+        engine.hash_compatibility(&mut hasher);
         Ok(Self { dir, key, engine: hex::encode(hasher.0.finalize()) })
     }
 

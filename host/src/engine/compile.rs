@@ -9,7 +9,7 @@ use std::{fs, path::Path, process::Stdio};
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use super::cache::ComponentDigest;
+use super::{cache::ComponentDigest, config};
 
 /// The hidden command under which this binary compiles one component.
 pub const CHILD_COMMAND: &str = "compile-component";
@@ -66,11 +66,7 @@ pub fn run_child(component: &Path, name: &str, digest: &str, compiled: &Path) ->
         bail!("{name} changed while it was read: put it in place by renaming it");
     }
     check_magic(&bytes, name)?;
-    let engine = wasmtime::Engine::new(&super::config()).map_err(anyhow::Error::from)?;
-    let code = engine
-        .precompile_component(&bytes)
-        .map_err(anyhow::Error::from)
-        .with_context(|| format!("{name} is not a valid component"))?;
+    let code = config::precompile(&bytes, name)?;
     fs::write(compiled, code).with_context(|| format!("writing {}", compiled.display()))
 }
 

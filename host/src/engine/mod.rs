@@ -1,4 +1,4 @@
-//! The engine: one wasmtime engine for the whole house, its linker, and the compiled form of components.
+//! The engine: wasmtime's engines and linkers for the whole house, and the compiled form of components.
 //!
 //! It knows nothing of apps, routes or requests. Compilation happens in a child process ([`compile`]) so that its
 //! memory goes back to the system and the serving threads never run it; compiled code is loaded only from the cache
@@ -7,8 +7,10 @@
 pub mod cache;
 pub mod compile;
 mod components;
+mod config;
 
 use std::{
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,41 +19,51 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use wasmtime::{
-    Config, InstanceAllocationStrategy, PoolingAllocationConfig,
-    component::{Component, Linker},
-};
+use wasmtime::component::{Component, Linker};
 use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
 
 pub use self::components::{Components, Linked, Wanted};
+use self::config::Concurrency;
 use crate::{bindings, instance::Guest};
 
 /// Time between two epoch ticks: how long a guest computes before it yields its thread to others.
 pub const TICK: Duration = Duration::from_millis(5);
 
-/// Instances, memories, tables and stacks that can live at once over all apps. Slots are address space, not memory:
-/// each linear memory reserves 4 GiB of the 128 TiB that a process has, and touches nothing until it is used.
-const SLOTS: u32 = 4_000;
-/// Core instances and tables for each component instance: a Python component is made of a dozen core modules.
-const CORES_PER_SLOT: u32 = 8;
-
-/// The engine, its linker and the thread that advances its epoch.
+/// The engines and the thread that advances their epochs.
 pub struct Engine {
+    /// For components that are not asynchronous.
+    sequential: Linking,
+    concurrent: Linking,
+    _ticker: Ticker,
+}
+
+/// One of wasmtime's engines, with what it offers to components.
+struct Linking {
     engine: wasmtime::Engine,
     linker: Linker<Guest>,
-    _ticker: Ticker,
+}
+
+impl Linking {
+    fn new(concurrency: Concurrency) -> wasmtime::Result<Self> {
+        let engine = wasmtime::Engine::new(&config::config(concurrency))?;
+        let linker = linker(&engine, concurrency)?;
+        Ok(Self { engine, linker })
+    }
 }
 
 impl Engine {
     pub fn new() -> Result<Self> {
-        let engine = wasmtime::Engine::new(&config()).map_err(anyhow::Error::from)?;
-        let linker = linker(&engine).map_err(anyhow::Error::from)?;
-        let ticker = Ticker::spawn(engine.clone())?;
-        Ok(Self { engine, linker, _ticker: ticker })
+        let sequential = Linking::new(Concurrency::Off).map_err(anyhow::Error::from)?;
+        let concurrent = Linking::new(Concurrency::On).map_err(anyhow::Error::from)?;
+        let ticker = Ticker::spawn([sequential.engine.clone(), concurrent.engine.clone()])?;
+        Ok(Self { sequential, concurrent, _ticker: ticker })
     }
 
-    pub fn inner(&self) -> &wasmtime::Engine {
-        &self.engine
+    /// Feeds all on which compiled code depends: wasmtime's version and the configuration of the engines.
+    pub fn hash_compatibility(&self, hasher: &mut impl Hasher) {
+        for linking in [&self.sequential, &self.concurrent] {
+            linking.engine.precompile_compatibility_hash().hash(hasher);
+        }
     }
 
     /// Loads compiled code that the cache has vouched for.
@@ -64,8 +76,10 @@ impl Engine {
             unsafe_code,
             reason = "wasmtime loads native code from files only this way; see SAFETY above"
         )]
-        let component = unsafe { Component::deserialize_file(&self.engine, path) };
-        component
+        let load = |engine| unsafe { Component::deserialize_file(engine, path) };
+        // What was compiled for the other engine is told by the file's head, before anything of it is used.
+        load(&self.sequential.engine)
+            .or_else(|_| load(&self.concurrent.engine))
             .map_err(anyhow::Error::from)
             .with_context(|| format!("loading compiled code {}", path.display()))
     }
@@ -75,7 +89,9 @@ impl Engine {
     /// # Errors
     /// Says which import nobody provides, or that no `wasi:http` handler is exported.
     pub fn link(&self, component: &Component) -> Result<ProxyPre<Guest>> {
-        let pre = self.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
+        let sequential = wasmtime::Engine::same(component.engine(), &self.sequential.engine);
+        let linking = if sequential { &self.sequential } else { &self.concurrent };
+        let pre = linking.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
             "it imports what this host does not provide (WASI 0.2 and 0.3, wasi:http, wasi:config and \
              guesthouse:settings are provided)",
         )?;
@@ -88,60 +104,33 @@ impl Engine {
     }
 }
 
-/// The configuration of the engine, the same in the process that compiles and in the one that serves.
-pub fn config() -> Config {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(SLOTS)
-        .total_core_instances(SLOTS * CORES_PER_SLOT)
-        .total_memories(SLOTS)
-        .total_tables(SLOTS * CORES_PER_SLOT)
-        .total_stacks(SLOTS)
-        .max_component_instance_size(4 << 20)
-        .max_core_instance_size(4 << 20)
-        .max_tables_per_module(8)
-        .max_memories_per_module(8)
-        .table_elements(64 * 1024)
-        .max_memory_size(4 << 30);
-    let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .wasm_component_model(true)
-        .wasm_component_model_async(true)
-        .wasm_component_model_async_stackful(true)
-        .wasm_multi_memory(true)
-        .epoch_interruption(true)
-        .memory_init_cow(true)
-        // Nothing unwinds through guests by native means, and registering unwind information for each module makes
-        // every backtrace a linear search through all of them.
-        .native_unwind_info(false);
-    config
-}
-
-fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
+fn linker(engine: &wasmtime::Engine, concurrency: Concurrency) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     p2::add_only_http_to_linker_async(&mut linker)?;
-    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-    p3::add_to_linker(&mut linker)?;
+    if concurrency == Concurrency::On {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        p3::add_to_linker(&mut linker)?;
+    }
     bindings::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
-/// Advances the epoch while it lives, so that computing guests yield.
+/// Advances the epochs while it lives, so that computing guests yield.
 struct Ticker {
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Ticker {
-    fn spawn(engine: wasmtime::Engine) -> Result<Self> {
+    fn spawn(engines: [wasmtime::Engine; 2]) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("epoch".into()).spawn({
             let stop = stop.clone();
             move || {
                 while !stop.load(Ordering::Relaxed) {
                     std::thread::sleep(TICK);
-                    engine.increment_epoch();
+                    engines.iter().for_each(wasmtime::Engine::increment_epoch);
                 }
             }
         })?;

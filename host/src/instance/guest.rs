@@ -87,7 +87,7 @@ impl Template {
             control: control.clone(),
             _living: self.stats.instance(),
         };
-        let mut store = Store::new(self.engine.inner(), guest);
+        let mut store = Store::new(self.wasmtime(), guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
@@ -99,6 +99,14 @@ impl Template {
             Ok(UpdateDeadline::Yield(1))
         });
         Ok(store)
+    }
+
+    /// The one of wasmtime's engines that the component was compiled for.
+    fn wasmtime(&self) -> &wasmtime::Engine {
+        match &self.pre {
+            ProxyPre::P2(pre) => pre.engine(),
+            ProxyPre::P3(pre) => pre.engine(),
+        }
     }
 
     fn wasi(&self, identity: &Arc<Identity>) -> anyhow::Result<WasiCtx> {

@@ -47,7 +47,7 @@ type Brought = BTreeMap<ComponentDigest, Result<Arc<Linked>>>;
 /// [`Unfit`] with every component that is missing, no component, or not one for this host; another error where the
 /// compile cache cannot be used.
 pub async fn check(plan: &Plan, engine: &Arc<Engine>) -> Result<()> {
-    let components = Components::new(engine.clone(), Cache::open(&plan.cache_dir, engine.inner())?);
+    let components = Components::new(engine.clone(), Cache::open(&plan.cache_dir, engine)?);
     let digests = digests(plan, &mut Digests::default())?;
     let wanted = plan.apps.iter().zip(&digests).map(|(app, digest)| wanted(app, digest, &app.component));
     let brought = bring_in(&components, wanted.collect()).await;
@@ -66,7 +66,7 @@ impl Manager {
     /// # Errors
     /// As [`check`].
     pub async fn start(plan: Plan, source: Source, engine: &Arc<Engine>) -> Result<Arc<Self>> {
-        let components = Components::new(engine.clone(), Cache::open(&plan.cache_dir, engine.inner())?);
+        let components = Components::new(engine.clone(), Cache::open(&plan.cache_dir, engine)?);
         let state = State::new(&plan.state_dir);
         let mut saved = state.load().unwrap_or_else(|error| {
             tracing::error!("what was swapped in before is not served, the manifest alone holds: {error:#}");

@@ -1,0 +1,87 @@
+//! How the engines are configured, the same in the process that compiles and in the one that serves.
+
+use anyhow::{Context, Result};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Instances, memories, tables and stacks that can live at once over all apps of one engine. Slots are address space, not
+/// memory: each linear memory reserves 4 GiB of the 128 TiB that a process has, and touches nothing until it is used.
+const SLOTS: u32 = 4_000;
+/// Core instances and tables for each component instance: a Python component is made of a dozen core modules.
+const CORES_PER_SLOT: u32 = 8;
+/// What a slot keeps of the memory that its last instance wrote, for the next one to write again without page faults.
+/// It is overwritten with the image (or zeros) when the instance ends; what is beyond it goes back to the system.
+const MEMORY_KEPT_BYTES: usize = 1 << 20;
+/// The same of each table. Tables are small: giving one back costs more than clearing it.
+const TABLE_KEPT_BYTES: usize = 64 << 10;
+
+/// Whether guests of an engine may be asynchronous components (WASI 0.3).
+///
+/// wasmtime keeps account of tasks and threads for these with every call from and to the host, which makes a fresh
+/// instance a quarter dearer and a reused one a tenth (`cargo run --release -p bench`, cases `fresh` and `reused`). A
+/// component that is not asynchronous has an engine without that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Concurrency {
+    Off,
+    On,
+}
+
+/// An engine's configuration.
+pub(super) fn config(concurrency: Concurrency) -> Config {
+    let concurrent = concurrency == Concurrency::On;
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()))
+        .wasm_component_model(true)
+        .concurrency_support(concurrent)
+        .wasm_component_model_async(concurrent)
+        .wasm_component_model_async_stackful(concurrent)
+        .wasm_multi_memory(true)
+        .epoch_interruption(true)
+        .memory_init_cow(true)
+        // Nothing unwinds through guests by native means, and registering unwind information for each module makes
+        // every backtrace a linear search through all of them.
+        .native_unwind_info(false);
+    config
+}
+
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(SLOTS)
+        .total_core_instances(SLOTS * CORES_PER_SLOT)
+        .total_memories(SLOTS)
+        .total_tables(SLOTS * CORES_PER_SLOT)
+        .total_stacks(SLOTS)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .max_tables_per_module(8)
+        .max_memories_per_module(8)
+        .table_elements(64 * 1024)
+        .max_memory_size(4 << 30)
+        // Most of a fresh instance's cost is page faults and the interrupts between cores that come with giving pages
+        // back. Where the kernel can tell which pages were written (`PAGEMAP_SCAN`, Linux 6.7), these alone are
+        // restored, in place; where it cannot, keeping memory would mean copying what nobody touched.
+        .pagemap_scan(Enabled::Auto)
+        .linear_memory_keep_resident(if PoolingAllocationConfig::is_pagemap_scan_available() {
+            MEMORY_KEPT_BYTES
+        } else {
+            0
+        })
+        .table_keep_resident(TABLE_KEPT_BYTES);
+    pool
+}
+
+/// Compiles a component, for the engine without concurrency where that can run it.
+///
+/// # Errors
+/// When it is not a valid component, with what is wrong with it.
+pub(super) fn precompile(component: &[u8], name: &str) -> Result<Vec<u8>> {
+    let with = |concurrency| {
+        let engine = wasmtime::Engine::new(&config(concurrency))?;
+        engine.precompile_component(component)
+    };
+    // What is asynchronous is not valid there, which is found before anything is compiled.
+    with(Concurrency::Off)
+        .or_else(|_| with(Concurrency::On))
+        .map_err(anyhow::Error::from)
+        .with_context(|| format!("{name} is not a valid component"))
+}
