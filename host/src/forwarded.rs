@@ -3,7 +3,7 @@
 //! `Forwarded` (RFC 7239) and the older `X-Forwarded-*` fields are believed only from proxies that the manifest names;
 //! from anyone else they are dropped. Towards the guest they are written anew, all saying the same.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Scheme};
 use ipnet::IpNet;
@@ -84,20 +84,27 @@ impl Origin {
                 headers.insert(name, value);
             }
         };
-        let chain: Vec<String> = self.chain.iter().map(ToString::to_string).collect();
-        let mut forwarded: Vec<String> =
-            self.chain.iter().map(|address| format!("for={}", node(*address))).collect();
-        let last = format!("proto={};host=\"{host}\"", self.scheme);
-        match forwarded.first_mut() {
-            Some(first) => first.push_str(&format!(";{last}")),
-            None => forwarded.push(last),
+        // Each address is written once: this is on the way of every request.
+        let scheme = self.scheme.as_str();
+        let (mut chain, mut forwarded) = (String::new(), String::new());
+        for address in &self.chain {
+            let text = address.to_string();
+            if chain.is_empty() {
+                forwarded = format!("for={};proto={scheme};host=\"{host}\"", node(*address, &text));
+                chain.clone_from(&text);
+                put(X_REAL_IP, text);
+            } else {
+                forwarded.extend([", for=", &node(*address, &text)]);
+                chain.extend([", ", &text]);
+            }
         }
-        put(header::FORWARDED, forwarded.join(", "));
-        if let Some(client) = self.client {
-            put(X_FORWARDED_FOR, chain.join(", "));
-            put(X_REAL_IP, client.to_string());
+        if chain.is_empty() {
+            forwarded = format!("proto={scheme};host=\"{host}\"");
+        } else {
+            put(X_FORWARDED_FOR, chain);
         }
-        put(X_FORWARDED_PROTO, self.scheme.to_string());
+        put(header::FORWARDED, forwarded);
+        put(X_FORWARDED_PROTO, scheme.to_owned());
         put(X_FORWARDED_HOST, host.to_owned());
         let outer = self.prefix.as_ref().and_then(|prefix| prefix.to_str().ok()).unwrap_or_default();
         let prefix = format!("{}{mount}", outer.trim_end_matches('/'));
@@ -107,11 +114,11 @@ impl Origin {
     }
 }
 
-/// A node in `Forwarded`: IPv6 in brackets and quotes (RFC 7239, section 6).
-fn node(address: IpAddr) -> String {
+/// A node in `Forwarded`, of an address and its text: IPv6 in brackets and quotes (RFC 7239, section 6).
+fn node(address: IpAddr, text: &str) -> Cow<'_, str> {
     match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("\"[{address}]\""),
+        IpAddr::V4(_) => Cow::Borrowed(text),
+        IpAddr::V6(_) => Cow::Owned(format!("\"[{text}]\"")),
     }
 }
 

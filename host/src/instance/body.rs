@@ -13,10 +13,13 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Frame;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use wasmtime_wasi_http::WasiBody;
 
-use super::exchange::{Last, Shared};
+use super::{
+    alarm::Alarm,
+    exchange::{Last, Shared},
+};
 
 /// The body of a guest's answer.
 pub struct Body {
@@ -24,7 +27,8 @@ pub struct Body {
     /// Bytes still to come, where the guest announced them.
     remaining: Option<u64>,
     shared: Arc<Shared>,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
+    alarm: Alarm,
     /// Found, and told at the next poll.
     error: Option<BodyError>,
     done: bool,
@@ -69,7 +73,8 @@ impl Body {
             inner,
             remaining,
             shared,
-            deadline: Box::pin(sleep_until(deadline)),
+            deadline,
+            alarm: Alarm::new(),
             error: None,
             done: false,
             broken: false,
@@ -128,7 +133,8 @@ impl Body {
                 Poll::Pending => Poll::Ready(Some(Err(error))),
             };
         }
-        self.deadline.as_mut().poll(cx).map(|()| Some(Err(BodyError::Deadline)))
+        let deadline = self.deadline;
+        self.alarm.poll(deadline, cx).map(|()| Some(Err(BodyError::Deadline)))
     }
 }
 

@@ -7,13 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::exchange::Failure;
+use super::{alarm::Alarm, exchange::Failure};
 use crate::engine::TICK;
 
 /// The means to stop one worker, shared with the exchanges that it serves.
@@ -83,11 +80,6 @@ impl Control {
         self.computing.load(Ordering::Relaxed)
     }
 
-    /// The guest is done, but its client takes its time.
-    pub(super) fn waits_for_client(&self) {
-        self.computing.store(false, Ordering::Relaxed);
-    }
-
     /// The guest gives its core up for now, at an epoch tick.
     pub(super) fn yields(&self) {
         self.yielded.store(true, Ordering::Relaxed);
@@ -155,16 +147,17 @@ impl Control {
     /// `stream_max`, or its generation is `cut`.
     pub(super) async fn stopped(&self, stream_max: Duration, cut: &CancellationToken) -> Stop {
         let expired = async {
+            let mut alarm = Alarm::new();
             loop {
                 let deadline =
                     self.born + Duration::from_millis(self.latest_ms.load(Ordering::Relaxed)) + stream_max;
                 if deadline > Instant::now() {
-                    sleep_until(deadline).await;
+                    alarm.until(deadline).await;
                 } else if !self.idle.load(Ordering::Acquire) {
                     return;
                 } else {
                     // Idle: a request that begins now has at least this long.
-                    sleep_until(Instant::now() + stream_max).await;
+                    alarm.until(Instant::now() + stream_max).await;
                 }
             }
         };

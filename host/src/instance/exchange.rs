@@ -143,10 +143,9 @@ pub struct Occupied {
 pub fn exchange(request: http::Request<WasiBody>, id: u64, occupied: Occupied) -> (Job, Exchange) {
     let (sender, head) = oneshot::channel();
     let shared = Arc::new(Shared {
-        state: Mutex::new(State::default()),
+        state: Mutex::new(State { occupied: Some(occupied), ..State::default() }),
         body: AtomicWaker::new(),
         ended: Notify::new(),
-        _occupied: occupied,
     });
     let reply = Reply { head: Mutex::new(Some(sender)), shared: shared.clone() };
     (Job { request, id, reply }, Exchange { head, shared, armed: true })
@@ -159,7 +158,6 @@ pub(super) struct Shared {
     pub(super) body: AtomicWaker,
     /// Told when the client's side is done: body delivered, or cancelled.
     ended: Notify,
-    _occupied: Occupied,
 }
 
 #[derive(Default)]
@@ -169,6 +167,10 @@ struct State {
     ended: bool,
     /// The guest will write no more. What it wrote is still to be delivered.
     last: Option<Last>,
+    /// The worker is done, though it waits for the end.
+    returned: bool,
+    /// Held until both sides are done.
+    occupied: Option<Occupied>,
 }
 
 /// How a guest came to write no more.
@@ -196,13 +198,16 @@ impl Shared {
 
     /// The client's side is done. `cancelled`: before the guest was.
     pub(super) fn end(&self, cancelled: bool) {
-        let (control, _last) = {
+        let (control, last, _occupied) = {
             let mut state = self.state();
             if std::mem::replace(&mut state.ended, true) {
                 return;
             }
-            (state.control.clone(), state.last.take())
+            let last = state.last.take();
+            let occupied = if state.returned { state.occupied.take() } else { None };
+            (state.control.clone(), last, occupied)
         };
+        drop(last);
         self.ended.notify_one();
         match control {
             Some(control) if cancelled => control.cancel(),
@@ -261,9 +266,24 @@ impl Reply {
         Some(failure)
     }
 
-    /// The guest has returned and its store still stands: its body is finished by now, or never will be.
+    /// The guest has returned and its store still stands: its body is finished by now, or never will be. From here on the
+    /// exchange has nothing more to do with the instance, but that it must not lose its store before [`Reply::ended`].
     pub(super) fn returned(&self) {
         self.last(Last::Returned);
+        let (control, _occupied) = {
+            let mut state = self.shared.state();
+            state.returned = true;
+            let occupied = if state.ended { state.occupied.take() } else { None };
+            (state.control.take(), occupied)
+        };
+        if let Some(control) = control {
+            control.done();
+        }
+    }
+
+    /// Whether the client's side is done with the exchange.
+    pub(super) fn has_ended(&self) -> bool {
+        self.shared.state().ended
     }
 
     fn last(&self, last: Last) {

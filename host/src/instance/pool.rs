@@ -19,6 +19,7 @@ use tokio::{
 use wasmtime_wasi_http::handler::ProxyPre;
 
 use super::{
+    alarm::Alarm,
     control::Control,
     exchange::{Failure, Job},
     guest::Template,
@@ -75,6 +76,8 @@ pub(super) struct Chair {
     pool: Arc<Pool>,
     id: u64,
     pub(super) jobs: mpsc::UnboundedReceiver<Job>,
+    /// Rings when the instance has been idle for too long.
+    pub(super) alarm: Alarm,
 }
 
 impl State {
@@ -161,7 +164,7 @@ impl Pool {
             let begun = given as u64;
             state.seats.push(Seat { id, jobs: sender, control: control.clone(), serving: given, begun });
         }
-        Chair { pool: self.clone(), id, jobs }
+        Chair { pool: self.clone(), id, jobs, alarm: Alarm::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

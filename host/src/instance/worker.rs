@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use wasmtime::{AsContextMut, Store, component::Accessor};
 use wasmtime_wasi_http::{
     Error as HttpError, WasiHttpView,
@@ -32,14 +32,17 @@ use super::{
     pool::{Chair, Policy},
 };
 
-/// How long a client may take for the end of an answer before its instance counts as one that waits.
-const CLIENT_GRACE: Duration = Duration::from_millis(20);
-
 /// Serves one request with a fresh instance.
 pub(super) async fn once(template: Arc<Template>, control: Arc<Control>, job: Job) {
     let Some((instance, job)) = Instance::start(template, &control, job).await else { return };
     match &instance.proxy {
-        Proxy::P2(_) => drop(instance.serve_p2(&control, job, || {}).await),
+        Proxy::P2(_) => {
+            let template = instance.template.clone();
+            let stopped = pin!(control.stopped(template.limits.stream, &template.cut));
+            if let Some(instance) = instance.serve_p2(&control, stopped, job, || {}).await {
+                instance.end().await;
+            }
+        }
         Proxy::P3(_) => instance.serve_p3(&control, Feed::One(Some(job)), 1, Duration::ZERO).await,
     }
 }
@@ -88,11 +91,17 @@ pub(super) async fn ahead(
 
 /// Waits for the next request, at most `idle_max`.
 async fn idle(chair: &mut Chair, idle_max: Duration) -> Option<Job> {
+    let mut until = Instant::now() + idle_max;
     loop {
-        match tokio::time::timeout(idle_max, chair.jobs.recv()).await {
-            Ok(job) => return job,
-            Err(_) if chair.leave_idle() => return None,
-            Err(_) => {}
+        tokio::select! {
+            biased;
+            job = chair.jobs.recv() => return job,
+            () = chair.alarm.until(until) => {
+                if chair.leave_idle() {
+                    return None;
+                }
+                until = Instant::now() + idle_max;
+            }
         }
     }
 }
@@ -102,6 +111,9 @@ struct Instance {
     template: Arc<Template>,
     store: Store<Guest>,
     proxy: Proxy,
+    /// Answers that are on their way to the client still, though the guest has returned. A body that was left unfinished is
+    /// told from a finished one by the store that still stands.
+    delivering: Vec<Arc<Reply>>,
 }
 
 impl Instance {
@@ -136,7 +148,7 @@ impl Instance {
                 Err(error) => Failure::Instantiation(format!("{error:#}")),
             }),
         };
-        result.map(|(store, proxy)| Self { template, store, proxy })
+        result.map(|(store, proxy)| Self { template, store, proxy, delivering: Vec::new() })
     }
 
     /// Serves requests from `first` on, until the policy, a failure or idleness ends it.
@@ -151,11 +163,16 @@ impl Instance {
             let feed = Feed::Many { first, chair };
             return self.serve_p3(&control, feed, policy.concurrency, policy.idle).await;
         }
+        let template = self.template.clone();
+        let mut stopped = pin!(control.stopped(template.limits.stream, &template.cut));
         let mut next = first;
         while let Some(job) = next.take() {
-            match self.serve_p2(&control, job, || chair.waits()).await {
-                Some(served) if !control.retired() => self = served,
-                _ => return,
+            match self.serve_p2(&control, stopped.as_mut(), job, || chair.waits()).await {
+                Some(served) => self = served,
+                None => return,
+            }
+            if control.retired() {
+                break;
             }
             control.set_idle(true);
             chair.release();
@@ -164,10 +181,23 @@ impl Instance {
                 None => idle(&mut chair, policy.idle).await,
             };
         }
+        drop(chair);
+        self.end().await;
+    }
+
+    /// Lets the instance go, when all that it answered has been delivered.
+    async fn end(self) {
+        outlive(self.store, self.delivering).await;
     }
 
     /// Serves one request with a 0.2 guest. Gives the instance back where it is of further use.
-    async fn serve_p2(mut self, control: &Control, job: Job, waits: impl Fn()) -> Option<Self> {
+    async fn serve_p2(
+        mut self,
+        control: &Control,
+        stopped: Pin<&mut impl Future<Output = Stop>>,
+        job: Job,
+        waits: impl Fn(),
+    ) -> Option<Self> {
         let Proxy::P2(guest) = &self.proxy else { return None };
         let Job { request, id, reply } = job;
         let reply = Arc::new(reply);
@@ -175,19 +205,16 @@ impl Instance {
         self.store.data_mut().begin(id);
         let result = tokio::select! {
             biased;
-            stop = control.stopped(self.template.limits.stream, &self.template.cut) => Err(stop),
-            result = control.watch(call_p2(&mut self.store, guest, request, &reply), &waits) => Ok(result),
+            // First, since most calls are done at once, and what stops them need not be asked then. One that computes on
+            // gives way at every tick.
+            result = control.watch(call_p2(&mut self.store, guest, request, &reply), waits) => Ok(result),
+            stop = stopped => Err(stop),
         };
         match result {
             Ok(Ok(())) if reply.answered() => {
-                // The end of the body is still on its way to the client. It is told from a body that the guest left
-                // unfinished by the store that still stands.
                 reply.returned();
-                if tokio::time::timeout(CLIENT_GRACE, reply.ended()).await.is_err() {
-                    control.waits_for_client();
-                    waits();
-                    reply.ended().await;
-                }
+                self.delivering.retain(|reply| !reply.has_ended());
+                self.delivering.push(reply);
                 Some(self)
             }
             Ok(Ok(())) => {
@@ -199,7 +226,12 @@ impl Instance {
                 self.bury(&[(id, reply)], failure);
                 None
             }
-            Err(Stop::Cancelled) => None,
+            Err(Stop::Cancelled) => {
+                if !self.delivering.is_empty() {
+                    tokio::spawn(self.end());
+                }
+                None
+            }
             Err(stop) => {
                 let failure = stop.failure(self.template.limits.stream);
                 self.bury(&[(id, reply)], failure);
@@ -210,13 +242,17 @@ impl Instance {
 
     /// Ends a failed instance: those who wait for an answer get the failure, bodies on their way are broken off.
     fn bury(self, replies: &[(u64, Arc<Reply>)], failure: Failure) {
-        let corpse: Corpse = Arc::new(Mutex::new(self.store));
+        let Self { template, store, delivering, .. } = self;
+        let corpse: Corpse = Arc::new(Mutex::new(store));
+        if !delivering.is_empty() {
+            tokio::spawn(outlive(corpse.clone(), delivering));
+        }
         let text = failure.to_string();
         let mut failure = Some(failure);
         for (id, reply) in replies {
             let failure = failure.take().unwrap_or_else(|| Failure::Collateral(text.clone()));
             if let Some(failure) = reply.fail(failure, corpse.clone()) {
-                log_late(&self.template, *id, &failure);
+                log_late(&template, *id, &failure);
             }
         }
     }
@@ -258,6 +294,14 @@ impl Instance {
             }
         }
     }
+}
+
+/// Keeps a store until these answers have been delivered.
+async fn outlive<T>(store: T, answers: Vec<Arc<Reply>>) {
+    for answer in answers {
+        answer.ended().await;
+    }
+    drop(store);
 }
 
 /// Calls `wasi:http/incoming-handler#handle` (`wasi-http-0.2`) and waits until it returns.

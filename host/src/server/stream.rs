@@ -17,7 +17,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
 /// Bounds of silence on one connection.
@@ -46,15 +46,16 @@ pub(super) struct Timed<S> {
     inner: S,
     silence: Silence,
     serving: Serving,
-    /// Runs from the first byte of a head.
-    head: Option<Pin<Box<Sleep>>>,
+    /// When the first byte of a head came, and what runs while more of it is waited for.
+    head: Option<Instant>,
+    head_timer: Option<Pin<Box<Sleep>>>,
     /// Runs while the client takes nothing.
     write: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Timed<S> {
     pub(super) fn new(inner: S, silence: Silence, serving: Serving) -> Self {
-        Self { inner, silence, serving, head: None, write: None }
+        Self { inner, silence, serving, head: None, head_timer: None, write: None }
     }
 
     fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -78,18 +79,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if self.serving.get() {
             self.head = None;
+            self.head_timer = None;
             return result;
         }
         if result.is_ready() {
             if buffer.filled().len() > before && self.head.is_none() {
-                self.head = Some(Box::pin(sleep(self.silence.head_max)));
+                self.head = Some(Instant::now());
             }
             return result;
         }
-        match &mut self.head {
-            Some(timer) => timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
-            None => Poll::Pending,
-        }
+        // Most heads come whole: a timer is set only where more is waited for.
+        let Some(begun) = self.head else { return Poll::Pending };
+        let deadline = begun + self.silence.head_max;
+        let timer = self.head_timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
