@@ -124,7 +124,7 @@ where
         body::Incoming::new(body, limits.body_bytes, stall_max, watch.clone()).boxed_unsync()
     });
     let (job, mut exchange) = exchange(request, access.request, occupied);
-    pool.submit(job);
+    pool.submit(job).await;
     let response = tokio::select! {
         biased;
         head = tokio::time::timeout_at(begun + limits.request, exchange.head()) => match head {

@@ -25,12 +25,18 @@ pub(super) enum Concurrency {
     On,
 }
 
-/// An engine's configuration.
-pub(super) fn config(concurrency: Concurrency) -> Config {
+/// The configuration of an engine that runs guests.
+pub(super) fn serving(concurrency: Concurrency) -> Config {
+    let mut config = compiling(concurrency);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    config
+}
+
+/// That of an engine that compiles for it: all on which code depends.
+pub(super) fn compiling(concurrency: Concurrency) -> Config {
     let concurrent = concurrency == Concurrency::On;
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()))
         .wasm_component_model(true)
         .concurrency_support(concurrent)
         .wasm_component_model_async(concurrent)
@@ -76,7 +82,7 @@ fn pool() -> PoolingAllocationConfig {
 /// When it is not a valid component, with what is wrong with it.
 pub(super) fn precompile(component: &[u8], name: &str) -> Result<Vec<u8>> {
     let with = |concurrency| {
-        let engine = wasmtime::Engine::new(&config(concurrency))?;
+        let engine = wasmtime::Engine::new(&compiling(concurrency))?;
         engine.precompile_component(component)
     };
     // What is asynchronous is not valid there, which is found before anything is compiled.

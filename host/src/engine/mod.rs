@@ -45,7 +45,7 @@ struct Linking {
 
 impl Linking {
     fn new(concurrency: Concurrency) -> wasmtime::Result<Self> {
-        let engine = wasmtime::Engine::new(&config::config(concurrency))?;
+        let engine = wasmtime::Engine::new(&config::serving(concurrency))?;
         let linker = linker(&engine, concurrency)?;
         Ok(Self { engine, linker })
     }

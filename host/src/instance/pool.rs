@@ -171,13 +171,18 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands the request to an instance, or lets it stand in line for one. Never waits.
-    pub fn submit(self: &Arc<Self>, job: Job) {
+    /// Hands the request to an instance, or lets it stand in line for one. Never waits: a fresh instance begins at once,
+    /// which for most requests is all that there is to do, and goes on as a task of its own.
+    pub async fn submit(self: &Arc<Self>, job: Job) {
         match self.policy.isolation {
             Isolation::Request => {
                 let control = Arc::new(Control::new());
-                if job.reply.attach(&control) {
-                    tokio::spawn(worker::once(self.template.clone(), control, job));
+                if !job.reply.attach(&control) {
+                    return;
+                }
+                let mut work = Box::pin(worker::once(self.template.clone(), control, job));
+                if futures::poll!(work.as_mut()).is_pending() {
+                    tokio::spawn(work);
                 }
             }
             Isolation::Reuse => self.submit_reuse(job),
@@ -330,7 +335,7 @@ impl Drop for Chair {
         self.pool.state().seats.retain(|seat| seat.id != self.id);
         self.jobs.close();
         while let Ok(job) = self.jobs.try_recv() {
-            self.pool.submit(job);
+            self.pool.submit_reuse(job);
         }
         self.pool.relieve();
     }
