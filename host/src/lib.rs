@@ -5,6 +5,7 @@
 //! imports `server` or `cli` but `main`. See ARCHITECTURE.md.
 
 pub mod admin;
+pub mod alarm;
 pub mod answer;
 mod bindings;
 pub mod build;

@@ -24,6 +24,7 @@ use wasmtime_wasi_http::Error as HttpError;
 pub use self::{body::Outgoing, probe::probe};
 use self::{body::Watch, log::Access, request::Addressed};
 use crate::{
+    alarm::Alarm,
     answer::Refusal,
     canary::Choice,
     forwarded::Peer,
@@ -32,13 +33,18 @@ use crate::{
     instance::{Body, BodyError, Failure, Occupied, exchange},
 };
 
-/// Serves one request. Never fails: what goes wrong is an answer.
-pub async fn dispatch<B>(house: Arc<House>, peer: Peer, request: Request<B>) -> Response<Outgoing>
+/// Serves one request. Never fails: what goes wrong is an answer. `alarm` is a timer at hand.
+pub async fn dispatch<B>(
+    house: Arc<House>,
+    peer: Peer,
+    request: Request<B>,
+    alarm: &mut Alarm,
+) -> Response<Outgoing>
 where
     B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
 {
     let mut access = Access::new(house.counters.next_request(), request.method().clone());
-    match answer(&house, peer, request, &mut access).await {
+    match answer(&house, peer, request, &mut access, alarm).await {
         Ok((head, body)) => {
             access.status = head.status;
             if access.method == Method::HEAD || is_without_content(head.status) {
@@ -67,6 +73,7 @@ async fn answer<B>(
     peer: Peer,
     request: Request<B>,
     access: &mut Access,
+    alarm: &mut Alarm,
 ) -> Result<Answer, Refusal>
 where
     B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
@@ -95,7 +102,7 @@ where
     let admitted = generation.admit().await?;
     access.stats = Some(generation.stats.clone());
     let occupied = Occupied { _admitted: admitted, _token: house.counters.busy.token() };
-    let (mut head, body) = serve(house, &generation, route, addressed, occupied, access).await?;
+    let (mut head, body) = serve(house, (&generation, route), addressed, occupied, (access, alarm)).await?;
     if let Some(cookie) = cookie {
         head.headers.append(header::SET_COOKIE, cookie);
     }
@@ -104,11 +111,10 @@ where
 
 async fn serve<B>(
     house: &House,
-    generation: &Arc<Generation>,
-    route: usize,
+    (generation, route): (&Arc<Generation>, usize),
     addressed: Addressed<B>,
     occupied: Occupied,
-    access: &mut Access,
+    (access, alarm): (&Access, &mut Alarm),
 ) -> Result<Answer, Refusal>
 where
     B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
@@ -127,10 +133,8 @@ where
     pool.submit(job).await;
     let response = tokio::select! {
         biased;
-        head = tokio::time::timeout_at(begun + limits.request, exchange.head()) => match head {
-            Ok(head) => head?,
-            Err(_) => return Err(Failure::Timeout(limits.request).into()),
-        },
+        head = exchange.head() => head?,
+        () = alarm.until(begun + limits.request) => return Err(Failure::Timeout(limits.request).into()),
         failure = watch.failed() => return Err(failure.into()),
     };
     // A guest that was told of the broken body may have answered for it; the host's own answer is the right one.

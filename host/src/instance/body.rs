@@ -16,10 +16,8 @@ use http_body::Frame;
 use tokio::time::Instant;
 use wasmtime_wasi_http::WasiBody;
 
-use super::{
-    alarm::Alarm,
-    exchange::{Last, Shared},
-};
+use super::exchange::{Last, Shared};
+use crate::alarm::Alarm;
 
 /// The body of a guest's answer.
 pub struct Body {
@@ -74,7 +72,7 @@ impl Body {
             remaining,
             shared,
             deadline,
-            alarm: Alarm::new(),
+            alarm: Alarm::default(),
             error: None,
             done: false,
             broken: false,

@@ -10,8 +10,8 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{alarm::Alarm, exchange::Failure};
-use crate::engine::TICK;
+use super::exchange::Failure;
+use crate::{alarm::Alarm, engine::TICK};
 
 /// The means to stop one worker, shared with the exchanges that it serves.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ impl Control {
     /// `stream_max`, or its generation is `cut`.
     pub(super) async fn stopped(&self, stream_max: Duration, cut: &CancellationToken) -> Stop {
         let expired = async {
-            let mut alarm = Alarm::new();
+            let mut alarm = Alarm::default();
             loop {
                 let deadline =
                     self.born + Duration::from_millis(self.latest_ms.load(Ordering::Relaxed)) + stream_max;

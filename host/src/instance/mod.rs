@@ -4,7 +4,6 @@
 //! into the guest, once (`isolation = "request"`) or many times (`"reuse"`). Dispatch keeps the other end of the
 //! exchange and may cancel it at any time. Nothing here knows of hostnames, connections or other apps.
 
-mod alarm;
 mod body;
 mod control;
 mod exchange;

@@ -19,13 +19,12 @@ use tokio::{
 use wasmtime_wasi_http::handler::ProxyPre;
 
 use super::{
-    alarm::Alarm,
     control::Control,
     exchange::{Failure, Job},
     guest::Template,
     worker,
 };
-use crate::plan::Isolation;
+use crate::{alarm::Alarm, plan::Isolation};
 
 /// How long a request stands in line for an instance that computes, before it has one of its own all the same.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -164,7 +163,7 @@ impl Pool {
             let begun = given as u64;
             state.seats.push(Seat { id, jobs: sender, control: control.clone(), serving: given, begun });
         }
-        Chair { pool: self.clone(), id, jobs, alarm: Alarm::new() }
+        Chair { pool: self.clone(), id, jobs, alarm: Alarm::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

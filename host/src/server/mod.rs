@@ -1,6 +1,7 @@
 //! Listeners, connections and the drain. Requests go to `dispatch`; nothing here knows what an app is.
 
 mod stream;
+mod timer;
 
 use std::{
     convert::Infallible,
@@ -11,7 +12,7 @@ use std::{
 
 use anyhow::Result;
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Semaphore,
@@ -19,8 +20,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::stream::{Serving, Silence, Timed};
+use self::{
+    stream::{Serving, Silence, Timed},
+    timer::Alarms,
+};
 use crate::{
+    alarm::Alarm,
     dispatch::{Outgoing, dispatch},
     forwarded::Peer,
     house::Current,
@@ -88,7 +93,7 @@ impl Server {
     }
 
     fn open_listeners(&self) -> MutexGuard<'_, Vec<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 
     /// Serves the clients of a listener from now on.
@@ -158,7 +163,7 @@ impl Places {
 impl Shared {
     fn places(&self) -> Arc<Semaphore> {
         let max = self.current.load().server.connections_max;
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = lock(&self.places);
         if places.max != max {
             *places = Places::new(max);
         }
@@ -215,17 +220,21 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let serving = Serving::default();
     let silence = Silence { head_max: server.header_timeout, stall_max: server.stall_timeout };
     let io = TokioIo::new(Timed::new(stream, silence, serving.clone()));
+    // One timer for all requests of the connection, which come one after another.
+    let spare = Arc::new(Mutex::new(Some(Alarm::default())));
     let service = service_fn(move |request| {
         serving.set(true);
-        let (house, serving) = (shared.current.load_full(), serving.clone());
+        let (house, serving, spare) = (shared.current.load_full(), serving.clone(), spare.clone());
         async move {
-            let answer = dispatch(house, peer, request).await;
+            let mut alarm = lock(&spare).take().unwrap_or_default();
+            let answer = dispatch(house, peer, request, &mut alarm).await;
+            *lock(&spare) = Some(alarm);
             Ok::<_, Infallible>(answer.map(|body| UntilSent { body, serving }))
         }
     });
     let mut connection = pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(Alarms)
             .header_read_timeout(server.idle_timeout)
             .max_header_size(server.header_bytes_max)
             .max_buf_size(server.header_bytes_max.max(MAX_BUFFER_BYTES))
@@ -241,6 +250,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     if let Err(error) = result {
         tracing::debug!("connection of {peer:?}: {error}");
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Bytes that hyper may hold of one connection's request and answer each.

@@ -10,22 +10,19 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One timer that is used again and again. Setting a timer takes the runtime's lock, twice with its removal; a deadline
 /// that only moves further away costs nothing here: the old one rings, and the timer is set anew then.
-pub(super) struct Alarm {
+#[derive(Default)]
+pub struct Alarm {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Alarm {
-    pub(super) const fn new() -> Self {
-        Self { timer: None }
-    }
-
     /// Resolves once `deadline` has come.
-    pub(super) async fn until(&mut self, deadline: Instant) {
+    pub async fn until(&mut self, deadline: Instant) {
         poll_fn(|cx| self.poll(deadline, cx)).await;
     }
 
     /// As [`Alarm::until`], to be polled.
-    pub(super) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() > deadline {
             timer.as_mut().reset(deadline);
