@@ -7,6 +7,8 @@
 pub mod cache;
 pub mod compile;
 mod components;
+mod functions;
+pub mod image;
 
 use std::{
     sync::{
@@ -21,10 +23,14 @@ use wasmtime::{
     Config, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, Linker},
 };
-use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi_http::{WasiHttpView, handler::ProxyPre, p2, p3};
 
-pub use self::components::{Components, Linked, Wanted};
-use crate::{bindings, instance::Guest};
+pub use self::components::{Components, Linked, Wanted, WantedImage};
+use crate::{
+    bindings::{self, SettingsView},
+    instance::Guest,
+};
 
 /// Time between two epoch ticks: how long a guest computes before it yields its thread to others.
 pub const TICK: Duration = Duration::from_millis(5);
@@ -117,7 +123,10 @@ pub fn config() -> Config {
     config
 }
 
-fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
+fn linker<T>(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<T>>
+where
+    T: WasiView + WasiHttpView + SettingsView + 'static,
+{
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     p2::add_only_http_to_linker_async(&mut linker)?;
