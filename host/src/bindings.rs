@@ -6,10 +6,7 @@
 
 use wasmtime::component::{HasData, Linker};
 
-use crate::{
-    instance::Guest,
-    settings::{Settings, ValueRef},
-};
+use crate::settings::{Settings, ValueRef};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -22,9 +19,14 @@ mod generated {
 use generated::{guesthouse::settings::settings as typed, wasi::config::store as flat};
 
 /// What an instance sees of its settings.
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     pub settings: &'a Settings,
     pub generation: u64,
+}
+
+/// The data of a store whose guest has settings.
+pub(crate) trait SettingsView {
+    fn settings(&mut self) -> View<'_>;
 }
 
 struct HasView;
@@ -70,7 +72,7 @@ fn describe(value: ValueRef<'_>) -> typed::Value {
 }
 
 /// Adds both interfaces to the linker.
-pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    typed::add_to_linker::<Guest, HasView>(linker, Guest::settings)?;
-    flat::add_to_linker::<Guest, HasView>(linker, Guest::settings)
+pub(crate) fn add_to_linker<T: SettingsView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    typed::add_to_linker::<T, HasView>(linker, T::settings)?;
+    flat::add_to_linker::<T, HasView>(linker, T::settings)
 }

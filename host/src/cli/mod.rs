@@ -22,7 +22,7 @@ use self::control::{HouseArg, LogsArgs, SwapArgs};
 use crate::{
     admin::client::Refused,
     build,
-    engine::{Engine, compile},
+    engine::{Engine, compile, image},
     log,
     plan::{self, ListenAddr, Plan},
     reload::{Unfit, check_components},
@@ -149,6 +149,9 @@ enum Command {
     /// Compile one component (started by the host itself)
     #[command(name = compile::CHILD_COMMAND, hide = true)]
     CompileComponent { component: PathBuf, name: String, digest: String, compiled: PathBuf },
+    /// Take one image of an app and compile it (started by the host itself)
+    #[command(name = image::CHILD_COMMAND, hide = true)]
+    TakeImage,
 }
 
 #[derive(clap::Args)]
@@ -226,6 +229,7 @@ fn run(command: Command) -> Result<()> {
         Command::CompileComponent { component, name, digest, compiled } => {
             compile::run_child(&component, &name, &digest, &compiled)
         }
+        Command::TakeImage => image::run_child()?.then_some(()).ok_or_else(|| Reported.into()),
     }
 }
 

@@ -118,6 +118,11 @@ fn remarks(app: &AppStatus) -> Vec<String> {
             ));
         }
     }
+    for generation in [Some(&app.serving), canary].into_iter().flatten() {
+        if let Some(why) = generation.image.as_ref().and_then(|image| image.why.as_ref()) {
+            remarks.push(format!("{name}: generation {} starts without an image: {why}", generation.number));
+        }
+    }
     for generation in [Some(&app.serving), canary].into_iter().flatten().chain(&app.kept) {
         if let Some(why) = &generation.failed {
             remarks.push(format!("{name}: generation {} failed: {why}", generation.number));
@@ -185,6 +190,7 @@ mod tests {
             since: "2026-01-02T03:04:05.678Z".into(),
             origin: "swap".into(),
             failed: None,
+            image: None,
             requests: 12_345,
             failures: 6,
             latency_ms: Latency { p50: 1.25, p99: 48.0, max: 90.0 },

@@ -14,7 +14,7 @@ use super::{cache::ComponentDigest, config};
 /// The hidden command under which this binary compiles one component.
 pub const CHILD_COMMAND: &str = "compile-component";
 
-/// Compiles the component of this digest, which messages call `name`, in a child process. While requests are served it leaves cores to them.
+/// Compiles the component of this digest, which messages call `name`, in a child process.
 ///
 /// # Errors
 /// What [`run_child`] says, or how the child ended.
@@ -25,21 +25,13 @@ pub(super) async fn child(
     compiled: &Path,
     serving: bool,
 ) -> Result<()> {
-    let binary = std::env::current_exe().context("finding this binary, to start the compiler")?;
-    let mut command = Command::new(binary);
-    if serving {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        command.env("RAYON_NUM_THREADS", (cores / 2).max(1).to_string());
-    }
-    let output = command
+    let output = command(serving)?
         .arg(CHILD_COMMAND)
         .arg(component)
         .arg(name)
         .arg(digest.to_string())
         .arg(compiled)
-        .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::null())
-        .kill_on_drop(true)
         .output()
         .await
         .context("starting the compiler")?;
@@ -54,18 +46,44 @@ pub(super) async fn child(
     bail!("{said}")
 }
 
-/// What the child does: compiles `component`, which messages call `name`, if it is the one of this digest, into `compiled`.
+/// A command of this binary that compiles. While requests are served it leaves cores to them.
+pub(super) fn command(serving: bool) -> Result<Command> {
+    let binary = std::env::current_exe().context("finding this binary, to start the compiler")?;
+    let mut command = Command::new(binary);
+    if serving {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        command.env("RAYON_NUM_THREADS", (cores / 2).max(1).to_string());
+    }
+    command.env_remove("RUST_BACKTRACE").kill_on_drop(true);
+    Ok(command)
+}
+
+/// What a child that compiles begins with.
+pub(super) fn be_nice() {
+    // A failure leaves the priority as it was, which is harmless.
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
+/// The bytes of the component of this digest, which messages call `name`.
 ///
 /// # Errors
 /// When the file is no component, with what it is instead and how to mend it; or when it changed in the meantime.
-pub fn run_child(component: &Path, name: &str, digest: &str, compiled: &Path) -> Result<()> {
-    // A failure leaves the priority as it was, which is harmless.
-    let _ = rustix::process::setpriority_process(None, 19);
+pub(super) fn read(component: &Path, name: &str, digest: &ComponentDigest) -> Result<Vec<u8>> {
     let bytes = fs::read(component).with_context(|| format!("reading {}", component.display()))?;
-    if ComponentDigest::of_bytes(&bytes).to_string() != digest {
+    if ComponentDigest::of_bytes(&bytes) != *digest {
         bail!("{name} changed while it was read: put it in place by renaming it");
     }
     check_magic(&bytes, name)?;
+    Ok(bytes)
+}
+
+/// What the child does: compiles `component`, which messages call `name`, if it is the one of this digest, into `compiled`.
+///
+/// # Errors
+/// What [`read`] says, or what is wrong with its code.
+pub fn run_child(component: &Path, name: &str, digest: &str, compiled: &Path) -> Result<()> {
+    be_nice();
+    let bytes = read(component, name, &digest.parse()?)?;
     let code = config::precompile(&bytes, name)?;
     fs::write(compiled, code).with_context(|| format!("writing {}", compiled.display()))
 }

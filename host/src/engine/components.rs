@@ -3,29 +3,40 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
+use wasmtime::component::Component;
 use wasmtime_wasi_http::handler::ProxyPre;
 
 use super::{
     Engine,
     cache::{Cache, ComponentDigest, Entry, Lookup},
     compile,
+    image::{self, FunctionsFile, Initial},
 };
-use crate::instance::Guest;
+use crate::instance::{Guest, Identity};
 
 /// Components that are compiled at a time: one alone leaves cores idle while it is parsed and written.
 const COMPILING_MAX: usize = 2;
 
-/// A component, linked with what the house offers.
+/// A component or an image of one, linked with what the house offers.
 pub struct Linked {
     pub digest: ComponentDigest,
     pub pre: ProxyPre<Guest>,
+}
+
+impl Linked {
+    pub fn component(&self) -> &Component {
+        match &self.pre {
+            ProxyPre::P2(pre) => pre.instance_pre().component(),
+            ProxyPre::P3(pre) => pre.instance_pre().component(),
+        }
+    }
 }
 
 /// One component that has to be at hand.
@@ -40,6 +51,26 @@ pub struct Wanted {
     pub apps: String,
     /// Whether requests are being served, which compilation is not to disturb.
     pub serving: bool,
+    /// Its image, and not the component itself.
+    pub image: Option<WantedImage>,
+}
+
+/// An image that has to be at hand.
+#[derive(Debug, Clone)]
+pub struct WantedImage {
+    pub initial: Initial,
+    /// The generation that it is taken for, for log lines.
+    pub generation: u64,
+}
+
+impl Wanted {
+    /// What it is known and kept under.
+    fn key(&self) -> ComponentDigest {
+        match &self.image {
+            Some(image) => image.initial.key(&self.digest),
+            None => self.digest.clone(),
+        }
+    }
 }
 
 /// All components of a process.
@@ -80,20 +111,23 @@ impl Components {
         self.known().get(digest)?.linked.upgrade()
     }
 
-    /// Brings a component in: from those in use, from the cache, or by compiling it. Tells how long it was compiled.
+    /// Brings a component or an image in: from those in use, from the cache, or by compiling it. Tells how long that
+    /// took.
     ///
     /// # Errors
-    /// What is wrong with it and how to mend it: no component, not one for this host, or its bytes are not to be had.
+    /// What is wrong with it and how to mend it: no component, not one for this host, or its bytes are not to be had; or
+    /// why no image can be taken.
     pub async fn get(&self, wanted: &Wanted) -> Result<(Arc<Linked>, Option<Duration>)> {
-        if let Some(linked) = self.in_use(&wanted.digest) {
+        let key = wanted.key();
+        if let Some(linked) = self.in_use(&key) {
             return Ok((linked, None));
         }
-        let bringing = self.known().entry(wanted.digest.clone()).or_default().bringing.clone();
+        let bringing = self.known().entry(key.clone()).or_default().bringing.clone();
         let _bringing = bringing.lock().await;
-        if let Some(linked) = self.in_use(&wanted.digest) {
+        if let Some(linked) = self.in_use(&key) {
             return Ok((linked, None));
         }
-        let (entry, compiled) = self.entry(wanted).await?;
+        let (entry, compiled) = self.entry(wanted, &key).await?;
         let (engine, digest) = (self.engine.clone(), wanted.digest.clone());
         // Maps and relocates the whole of the code.
         let linked = tokio::task::spawn_blocking(move || {
@@ -103,15 +137,15 @@ impl Components {
         .await??;
         let mut known = self.known();
         known.retain(|_, known| known.linked.strong_count() > 0 || Arc::strong_count(&known.bringing) > 1);
-        known.entry(wanted.digest.clone()).or_default().linked = Arc::downgrade(&linked);
+        known.entry(key).or_default().linked = Arc::downgrade(&linked);
         Ok((linked, compiled))
     }
 
-    async fn entry(&self, wanted: &Wanted) -> Result<(Entry, Option<Duration>)> {
-        let Wanted { digest, path, name, apps, serving } = wanted;
+    async fn entry(&self, wanted: &Wanted, key: &ComponentDigest) -> Result<(Entry, Option<Duration>)> {
+        let Wanted { path, name, apps, .. } = wanted;
         let lookup = {
-            let (cache, digest) = (self.cache.clone(), digest.clone());
-            tokio::task::spawn_blocking(move || cache.get(&digest)).await?
+            let (cache, key) = (self.cache.clone(), key.clone());
+            tokio::task::spawn_blocking(move || cache.get(&key)).await?
         };
         match lookup {
             Lookup::Found(entry) => {
@@ -130,17 +164,67 @@ impl Components {
         let path =
             path.as_ref().context("its bytes are not in the store any more: swap it in from its file")?;
         let _place = self.compiling.acquire().await?;
-        let megabytes = std::fs::metadata(path).map_or(0.0, |meta| meta.len() as f64 / 1e6);
-        tracing::info!(apps, component = name, "compiling ({megabytes:.1} MB)");
         let start = Instant::now();
         let compiled = self.cache.scratch()?;
-        compile::child(path, name, digest, compiled.path(), *serving).await?;
+        self.make(wanted, path, compiled.path()).await?;
         let entry = {
-            let (cache, digest) = (self.cache.clone(), digest.clone());
-            tokio::task::spawn_blocking(move || cache.put(&digest, compiled)).await??
+            let (cache, key) = (self.cache.clone(), key.clone());
+            tokio::task::spawn_blocking(move || cache.put(&key, compiled)).await??
         };
         let took = start.elapsed();
-        tracing::info!(apps, component = name, "compiled in {:.1} s", took.as_secs_f64());
+        let done = if wanted.image.is_some() { "image taken" } else { "compiled" };
+        tracing::info!(apps, component = name, "{done} in {:.1} s", took.as_secs_f64());
         Ok((entry, Some(took)))
+    }
+
+    /// Compiles the component at `path`, or takes its image, into `compiled`.
+    async fn make(&self, wanted: &Wanted, path: &Path, compiled: &Path) -> Result<()> {
+        let Wanted { digest, name, apps, serving, image, .. } = wanted;
+        let megabytes = std::fs::metadata(path).map_or(0.0, |meta| meta.len() as f64 / 1e6);
+        let doing = if image.is_some() { "taking an image" } else { "compiling" };
+        tracing::info!(apps, component = name, "{doing} ({megabytes:.1} MB)");
+        match image {
+            Some(image) => self.take_image(wanted, image, path, compiled).await,
+            None => compile::child(path, name, digest, compiled, *serving).await,
+        }
+    }
+
+    async fn take_image(
+        &self,
+        wanted: &Wanted,
+        image: &WantedImage,
+        path: &Path,
+        compiled: &Path,
+    ) -> Result<()> {
+        let key = image::functions_key(&wanted.digest);
+        // The first image of a component compiles its functions for the others, which wait for that.
+        let first = self.known().entry(key.clone()).or_default().bringing.clone();
+        let first = first.lock().await;
+        let scratch = self.cache.scratch()?;
+        let known = {
+            let (cache, key) = (self.cache.clone(), key.clone());
+            tokio::task::spawn_blocking(move || cache.get(&key)).await?
+        };
+        let (functions, first) = match known {
+            Lookup::Found(entry) => (FunctionsFile::Known(entry.path().to_owned()), None),
+            Lookup::Absent | Lookup::Rejected(_) => {
+                (FunctionsFile::Wanted(scratch.path().to_owned()), Some(first))
+            }
+        };
+        let job = image::Job {
+            component: path.to_owned(),
+            name: wanted.name.clone(),
+            digest: wanted.digest.clone(),
+            initial: image.initial.clone(),
+            image: compiled.to_owned(),
+            functions,
+        };
+        let identity = Identity::new(wanted.apps.as_str().into(), image.generation);
+        image::child(&job, identity, wanted.serving).await?;
+        if first.is_some() {
+            let cache = self.cache.clone();
+            tokio::task::spawn_blocking(move || cache.put(&key, scratch)).await??;
+        }
+        Ok(())
     }
 }

@@ -76,18 +76,27 @@ fn pool() -> PoolingAllocationConfig {
     pool
 }
 
-/// Compiles a component, for the engine without concurrency where that can run it.
+/// Makes something of a component for the engine without concurrency where that can run it, else for the other.
+///
+/// # Errors
+/// Those of the second attempt.
+pub(super) fn either<T>(
+    make: impl Fn(Concurrency) -> wasmtime::Result<T>,
+) -> wasmtime::Result<(T, Concurrency)> {
+    // What is asynchronous is not valid without, which is found before anything is compiled.
+    if let Ok(made) = make(Concurrency::Off) {
+        return Ok((made, Concurrency::Off));
+    }
+    Ok((make(Concurrency::On)?, Concurrency::On))
+}
+
+/// Compiles a component.
 ///
 /// # Errors
 /// When it is not a valid component, with what is wrong with it.
 pub(super) fn precompile(component: &[u8], name: &str) -> Result<Vec<u8>> {
-    let with = |concurrency| {
-        let engine = wasmtime::Engine::new(&compiling(concurrency))?;
-        engine.precompile_component(component)
-    };
-    // What is asynchronous is not valid there, which is found before anything is compiled.
-    with(Concurrency::Off)
-        .or_else(|_| with(Concurrency::On))
-        .map_err(anyhow::Error::from)
-        .with_context(|| format!("{name} is not a valid component"))
+    let compiled =
+        either(|concurrency| wasmtime::Engine::new(&compiling(concurrency))?.precompile_component(component));
+    let compiled = compiled.map_err(anyhow::Error::from);
+    Ok(compiled.with_context(|| format!("{name} is not a valid component"))?.0)
 }

@@ -8,6 +8,8 @@ pub mod cache;
 pub mod compile;
 mod components;
 mod config;
+mod functions;
+pub mod image;
 
 use std::{
     hash::{Hash, Hasher},
@@ -20,11 +22,15 @@ use std::{
 
 use anyhow::{Context, Result};
 use wasmtime::component::{Component, Linker};
-use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi_http::{WasiHttpView, handler::ProxyPre, p2, p3};
 
-pub use self::components::{Components, Linked, Wanted};
+pub use self::components::{Components, Linked, Wanted, WantedImage};
 use self::config::Concurrency;
-use crate::{bindings, instance::Guest};
+use crate::{
+    bindings::{self, SettingsView},
+    instance::Guest,
+};
 
 /// Time between two epoch ticks: how long a guest computes before it yields its thread to others.
 pub const TICK: Duration = Duration::from_millis(5);
@@ -55,7 +61,7 @@ impl Engine {
     pub fn new() -> Result<Self> {
         let sequential = Linking::new(Concurrency::Off).map_err(anyhow::Error::from)?;
         let concurrent = Linking::new(Concurrency::On).map_err(anyhow::Error::from)?;
-        let ticker = Ticker::spawn([sequential.engine.clone(), concurrent.engine.clone()])?;
+        let ticker = Ticker::spawn(vec![sequential.engine.clone(), concurrent.engine.clone()])?;
         Ok(Self { sequential, concurrent, _ticker: ticker })
     }
 
@@ -104,7 +110,10 @@ impl Engine {
     }
 }
 
-fn linker(engine: &wasmtime::Engine, concurrency: Concurrency) -> wasmtime::Result<Linker<Guest>> {
+fn linker<T>(engine: &wasmtime::Engine, concurrency: Concurrency) -> wasmtime::Result<Linker<T>>
+where
+    T: WasiView + WasiHttpView + SettingsView + 'static,
+{
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     p2::add_only_http_to_linker_async(&mut linker)?;
@@ -123,7 +132,7 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn spawn(engines: [wasmtime::Engine; 2]) -> Result<Self> {
+    fn spawn(engines: Vec<wasmtime::Engine>) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("epoch".into()).spawn({
             let stop = stop.clone();

@@ -3,6 +3,7 @@
 //! It holds the app's component, settings, grants and limits in the form that instances are made from, and admits
 //! requests to them. It lives until its last request drops it.
 
+mod code;
 mod latency;
 mod recipe;
 mod stats;
@@ -21,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::handler::ProxyPre;
 
 pub use self::{
+    code::Code,
     recipe::Recipe,
     stats::{InFlight, Living, Stats, Trial, Unfit},
 };
 use crate::{
-    engine::{Engine, Linked},
+    engine::Engine,
     instance::{Failure, Guest, Policy, Pool, Template},
     plan,
 };
@@ -35,7 +37,7 @@ pub struct Generation {
     pub app: Arc<str>,
     pub number: u64,
     pub recipe: Arc<Recipe>,
-    pub linked: Arc<Linked>,
+    pub code: Code,
     /// The app's routes in the house that this generation serves in.
     pub routes: Vec<plan::Route>,
     pub stats: Arc<Stats>,
@@ -59,7 +61,7 @@ impl Generation {
     pub fn new(
         (app, number): (Arc<str>, u64),
         recipe: Arc<Recipe>,
-        linked: Arc<Linked>,
+        code: Code,
         routes: &[plan::Route],
         stats: Arc<Stats>,
         engine: &Arc<Engine>,
@@ -69,7 +71,7 @@ impl Generation {
             app,
             number,
             recipe,
-            linked,
+            code,
             routes: Vec::new(),
             stats,
             pools: Vec::new(),
@@ -102,7 +104,7 @@ impl Generation {
             app: self.app.clone(),
             number: self.number,
             recipe: self.recipe.clone(),
-            linked: self.linked.clone(),
+            code: self.code.clone(),
             routes: routes.to_vec(),
             stats: self.stats.clone(),
             pools,
@@ -117,14 +119,14 @@ impl Generation {
             app: self.app.clone(),
             generation: self.number,
             engine: engine.clone(),
-            pre: clone_pre(&self.linked.pre),
+            pre: clone_pre(&self.code.start(settings).pre),
             settings: settings.clone(),
             limits: self.recipe.limits.clone(),
             grants: self.recipe.grants.clone(),
             stats: self.stats.clone(),
             cut: self.cut.clone(),
         };
-        Pool::new(Arc::new(template), policy(&self.recipe.instances, &self.linked.pre))
+        Pool::new(Arc::new(template), policy(&self.recipe.instances, &self.code.linked.pre))
     }
 
     /// Where requests of this route are served.

@@ -20,7 +20,7 @@ use wasmtime_wasi_http::{
 
 use super::{control::Control, limiter::Limiter, output::Output};
 use crate::{
-    bindings::View,
+    bindings::{SettingsView, View},
     engine,
     generation::{Living, Stats},
     plan::{Grants, Limits, Origin},
@@ -40,6 +40,10 @@ pub struct Identity {
 }
 
 impl Identity {
+    pub(crate) fn new(app: Arc<str>, generation: u64) -> Self {
+        Self { app, generation, request: AtomicU64::new(0) }
+    }
+
     pub fn current(&self) -> u64 {
         self.request.load(Ordering::Relaxed)
     }
@@ -69,11 +73,7 @@ impl Template {
     /// # Errors
     /// When a granted directory cannot be opened any more.
     pub(super) fn store(self: &Arc<Self>, control: &Arc<Control>) -> anyhow::Result<Store<Guest>> {
-        let identity = Arc::new(Identity {
-            app: self.app.clone(),
-            generation: self.generation,
-            request: AtomicU64::new(0),
-        });
+        let identity = Arc::new(Identity::new(self.app.clone(), self.generation));
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let guest = Guest {
@@ -164,11 +164,13 @@ pub struct Guest {
     _living: Living,
 }
 
-impl Guest {
-    pub fn settings(&mut self) -> View<'_> {
+impl SettingsView for Guest {
+    fn settings(&mut self) -> View<'_> {
         View { settings: &self.template.settings, generation: self.template.generation }
     }
+}
 
+impl Guest {
     /// A new request begins: its computing time counts from nothing.
     pub(super) fn begin(&mut self, request: u64) {
         self.control.count_anew();

@@ -10,7 +10,7 @@ const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
 
 /// Counts bytes of memories and tables against one limit.
 #[derive(Debug)]
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     limit_bytes: usize,
     used_bytes: usize,
     /// The growth that was allowed last and has not been reported as failed.
@@ -19,12 +19,12 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    pub(super) fn new(limit_bytes: usize) -> Self {
+    pub(crate) fn new(limit_bytes: usize) -> Self {
         Self { limit_bytes, used_bytes: 0, pending_bytes: 0, refused: false }
     }
 
     /// Whether a growth was refused since the instance began.
-    pub(super) fn refused(&self) -> bool {
+    pub(crate) fn refused(&self) -> bool {
         self.refused
     }
 

@@ -16,4 +16,6 @@ mod worker;
 pub use body::{Body, BodyError};
 pub use exchange::{Exchange, Failure, Job, Occupied, exchange};
 pub use guest::{Guest, Identity, Template};
+pub(crate) use limiter::Limiter;
+pub(crate) use output::Output;
 pub use pool::{Policy, Pool};

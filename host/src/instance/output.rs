@@ -26,7 +26,7 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 
 /// One of the two streams of one instance.
 #[derive(Clone)]
-pub(super) struct Output {
+pub(crate) struct Output {
     line: Arc<Mutex<Line>>,
 }
 
@@ -37,11 +37,11 @@ struct Line {
 }
 
 impl Output {
-    pub(super) fn new(stream: &'static str, identity: Arc<Identity>) -> Self {
+    pub(crate) fn new(stream: &'static str, identity: Arc<Identity>) -> Self {
         Self { line: Arc::new(Mutex::new(Line { stream, identity, unfinished: Vec::new() })) }
     }
 
-    fn write_bytes(&self, bytes: &[u8]) {
+    pub(crate) fn write_bytes(&self, bytes: &[u8]) {
         self.line.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 }

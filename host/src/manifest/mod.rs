@@ -273,6 +273,10 @@ pub struct Instances {
     /// Milliseconds that an unused instance is kept.
     #[schemars(range(min = 0, max = MS_MAX), extend("default" = defaults::INSTANCE_IDLE_MS))]
     pub idle_ms: Option<Located<u64>>,
+    /// Whether the app is initialised once for each generation, with its settings, and every instance starts from an
+    /// image of its memory. For components that export `guesthouse:settings/snapshot`; others start as before.
+    #[schemars(extend("default" = false))]
+    pub snapshot: Option<Located<bool>>,
 }
 
 /// Whether each request gets a fresh instance.

@@ -90,7 +90,8 @@ impl App {
         };
         let instances = &self.instances;
         write!(f, "  instances isolation={isolation} reuse-max={}", instances.reuse_max)?;
-        writeln!(f, " concurrency={} idle-ms={}", instances.concurrency, millis(instances.idle))?;
+        write!(f, " concurrency={} idle-ms={}", instances.concurrency, millis(instances.idle))?;
+        writeln!(f, "{}", if instances.snapshot { " snapshot=true" } else { "" })?;
         self.write_limits(f)?;
         if let Some(Probe { path, status, within }) = &self.probe {
             writeln!(f, "  probe {path} status={status} within-ms={}", millis(*within))?;

@@ -68,6 +68,7 @@ impl Layered<'_, manifest::Instances> {
             reuse_max: self.number(|table| table.reuse_max.as_ref(), defaults::REUSE_MAX),
             concurrency: self.size(|table| table.concurrency.as_ref(), defaults::CONCURRENCY),
             idle: self.millis(|table| table.idle_ms.as_ref(), defaults::INSTANCE_IDLE_MS),
+            snapshot: self.find(|table| table.snapshot.as_ref()).is_some_and(|snapshot| snapshot.value),
         }
     }
 }

@@ -261,6 +261,9 @@ pub struct Instances {
     pub concurrency: usize,
     /// `idle-ms`: how long an unused instance is kept (default 60 s).
     pub idle: Duration,
+    /// `snapshot`: whether instances start from an image of the initialised app (default false).
+    #[serde(default)]
+    pub snapshot: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use super::change::{CanaryShare, LastReload, Trouble};
 use crate::{
-    engine::Linked,
-    generation::{Recipe, Stats},
+    generation::{Code, Recipe, Stats},
     plan::{self, Plan},
     state::{SavedApp, SavedCanary, SavedGeneration, SavedHouse},
 };
@@ -39,8 +38,8 @@ pub(super) struct Ledger {
 pub(super) struct Entry {
     pub(super) number: u64,
     pub(super) recipe: Arc<Recipe>,
-    /// Its component, linked; not there after a restart until it is needed.
-    pub(super) linked: Option<Arc<Linked>>,
+    /// What its instances are made from; not there after a restart until it is needed.
+    pub(super) code: Option<Code>,
     pub(super) stats: Arc<Stats>,
     /// What made it: `start`, `manifest` or `swap`.
     pub(super) origin: String,
@@ -54,7 +53,7 @@ impl Entry {
         Self {
             number,
             recipe,
-            linked: None,
+            code: None,
             stats: Arc::default(),
             origin: origin.to_owned(),
             since: SystemTime::now(),

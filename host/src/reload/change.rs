@@ -102,7 +102,7 @@ pub struct Change {
     /// Why it was refused, or what led to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Milliseconds by stage: `compile`, `check`, `start`, `probe`, `save`, and `all`.
+    /// Milliseconds by stage: `compile`, `check`, `image`, `start`, `probe`, `save`, and `all`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub took_ms: BTreeMap<String, f64>,
 }
@@ -217,6 +217,10 @@ pub struct GenerationStatus {
     /// Why the host went back from it by itself, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// Whether instances start from an image of the initialised app; only with `instances.snapshot = true`, and not
+    /// known of a kept generation that has not served since the house started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageStatus>,
     /// Requests that were led to it.
     pub requests: u64,
     /// Requests of those that it failed: traps, time-outs, and answers that the host had to make in its place.
@@ -229,6 +233,15 @@ pub struct GenerationStatus {
     /// It crashes again and again: requests are turned away for this long, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled_ms: Option<u64>,
+}
+
+/// Whether instances start from an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageStatus {
+    pub taken: bool,
+    /// Why they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Times until the head of the answer, in milliseconds; at most a fifth above the true value.

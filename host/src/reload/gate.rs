@@ -11,8 +11,8 @@ use std::{
 use super::Manager;
 use crate::{
     dispatch,
-    engine::{Linked, Wanted},
-    generation::{Generation, Recipe, Stats},
+    engine::Wanted,
+    generation::{Code, Generation, Recipe, Stats},
     plan,
 };
 
@@ -34,7 +34,6 @@ pub(super) struct Candidate {
 /// A generation that can serve.
 pub(super) struct Proven {
     pub(super) generation: Generation,
-    pub(super) linked: Arc<Linked>,
     pub(super) stats: Arc<Stats>,
     pub(super) took: Stages,
 }
@@ -59,8 +58,14 @@ impl Manager {
         let Candidate { app, number, recipe, path, name, routes, probe, instances } = candidate;
         let mut took = Stages::default();
         let mut begun = Instant::now();
-        let wanted =
-            Wanted { digest: recipe.component.clone(), path, name, apps: app.to_string(), serving: true };
+        let wanted = Wanted {
+            digest: recipe.component.clone(),
+            path,
+            name,
+            apps: app.to_string(),
+            serving: true,
+            image: None,
+        };
         let got = self.components.get(&wanted).await;
         let (linked, compiled) = got.map_err(|error| format!("{error:#}"))?;
         if let Some(compiled) = compiled {
@@ -68,10 +73,14 @@ impl Manager {
             begun += compiled;
         }
         took.add("check", begun.elapsed());
+        let begun = Instant::now();
+        let code = Code::new(linked, &self.components, &wanted, number, &recipe, &routes).await;
+        if recipe.instances.snapshot {
+            took.add("image", begun.elapsed());
+        }
         let stats: Arc<Stats> = Arc::default();
         let engine = self.components.engine();
-        let generation =
-            Generation::new((app, number), recipe, linked.clone(), &routes, stats.clone(), engine);
+        let generation = Generation::new((app, number), recipe, code, &routes, stats.clone(), engine);
         try_start(&generation, instances, &mut took).await?;
         if let Some(wanted) = &probe {
             let begun = Instant::now();
@@ -80,7 +89,7 @@ impl Manager {
         }
         // What the probe counted is not the clients' business.
         stats.forget();
-        Ok(Proven { generation, linked, stats, took })
+        Ok(Proven { generation, stats, took })
     }
 }
 

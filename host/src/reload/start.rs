@@ -23,7 +23,7 @@ use crate::{
         Components, Engine, Linked, Wanted,
         cache::{Cache, ComponentDigest},
     },
-    generation::{Generation, Recipe},
+    generation::{Code, Generation, Recipe},
     house::{Counters, House, Tenant},
     plan::{self, Plan},
     report::{Problem, Report},
@@ -49,12 +49,18 @@ type Brought = BTreeMap<ComponentDigest, Result<Arc<Linked>>>;
 pub async fn check(plan: &Plan, engine: &Arc<Engine>) -> Result<()> {
     let components = Components::new(engine.clone(), Cache::open(&plan.cache_dir, engine)?);
     let digests = digests(plan, &mut Digests::default())?;
-    let wanted = plan.apps.iter().zip(&digests).map(|(app, digest)| wanted(app, digest, &app.component));
-    let brought = bring_in(&components, wanted.collect()).await;
+    let all = plan.apps.iter().zip(&digests).map(|(app, digest)| wanted(app, digest, &app.component));
+    let brought = bring_in(&components, all.collect()).await;
     let mut report = Report::default();
     for (app, digest) in plan.apps.iter().zip(&digests) {
-        if let Some(Err(error)) = brought.get(digest) {
-            report.push(unfit(app, &format!("{error:#}")));
+        match brought.get(digest) {
+            Some(Err(error)) => report.push(unfit(app, &format!("{error:#}"))),
+            Some(Ok(linked)) => {
+                let (wanted, recipe) = (wanted(app, digest, &app.component), Recipe::of(app, digest.clone()));
+                // What cannot be taken is said in the log: the app serves without it.
+                Code::new(linked.clone(), &components, &wanted, 1, &recipe, &app.routes).await;
+            }
+            None => {}
         }
     }
     if report.has_errors() { Err(Unfit(report).into()) } else { Ok(()) }
@@ -87,6 +93,7 @@ impl Manager {
         if fall_back(&mut ledgers, &brought) {
             brought = bring_in(&components, wanted_by(&plan, &ledgers, &state)).await;
         }
+        take_images(&plan, &mut ledgers, &brought, &components, &state).await;
         let apps = tenants(&plan, &mut ledgers, &brought, engine)?;
         let current = Arc::new(ArcSwap::from_pointee(House {
             server: Arc::new(plan.server.clone()),
@@ -129,25 +136,31 @@ impl Manager {
         book.apps.iter().flat_map(of_app).collect()
     }
 
-    /// Has the components of kept generations at hand, so that going back to them takes no time.
+    /// Has the code of kept generations at hand, so that going back to them takes no time. What would have to be compiled
+    /// is left until it is wanted.
     async fn fetch_kept(self: Arc<Self>) {
-        let entries = |ledger: &Ledger| {
-            ledger.kept.iter().map(|kept| kept.recipe.component.clone()).collect::<Vec<_>>()
+        let kept: Vec<(plan::App, Entry)> = {
+            let book = self.book();
+            let of_app = |app: &plan::App| {
+                let kept = book.apps.get(&app.name)?.kept.iter();
+                Some(kept.map(|entry| (app.clone(), entry.clone())).collect::<Vec<_>>())
+            };
+            book.plan.apps.iter().filter_map(of_app).flatten().collect()
         };
-        let digests: Vec<ComponentDigest> = self.book().apps.values().flat_map(entries).collect();
-        for digest in digests {
-            // Without its bytes: what would have to be compiled is left until it is wanted.
+        for (app, Entry { number, recipe, .. }) in kept {
             let wanted = Wanted {
-                digest: digest.clone(),
+                digest: recipe.component.clone(),
                 path: None,
                 name: "the component of a kept generation".into(),
                 apps: String::new(),
                 serving: true,
+                image: None,
             };
             let Ok((linked, _)) = self.components.get(&wanted).await else { continue };
-            for ledger in self.book().apps.values_mut() {
-                for kept in ledger.kept.iter_mut().filter(|kept| kept.recipe.component == digest) {
-                    kept.linked = Some(linked.clone());
+            let code = Code::at_hand(linked, &self.components, &wanted, &recipe, &app.routes).await;
+            if let (Some(code), Some(ledger)) = (code, self.book().apps.get_mut(&app.name)) {
+                for kept in ledger.kept.iter_mut().filter(|kept| kept.number == number) {
+                    kept.code = Some(code.clone());
                 }
             }
         }
@@ -172,6 +185,7 @@ fn wanted(app: &plan::App, digest: &ComponentDigest, path: &std::path::Path) -> 
         name: path.display().to_string(),
         apps: app.name.to_string(),
         serving: false,
+        image: None,
     }
 }
 
@@ -181,19 +195,49 @@ fn wanted_by(plan: &Plan, ledgers: &BTreeMap<Arc<str>, Ledger>, state: &State) -
         let ledger = ledgers.get(&app.name)?;
         let canary = ledger.canary.as_ref().map(|(_, entry)| entry);
         let entries = [&ledger.serving].into_iter().chain(canary);
-        let manifest = ledger.manifest.component.clone();
-        let wanted = entries.map(move |entry| {
-            let digest = &entry.recipe.component;
-            let wanted = wanted(app, digest, &app.component);
-            if *digest == manifest {
-                return wanted;
-            }
-            let name = format!("the component of generation {}", entry.number);
-            Wanted { path: state.components.path(digest), name, ..wanted }
-        });
+        let wanted = entries.map(|entry| wanted_for(app, entry, &ledger.manifest.component, state));
         Some(wanted.collect::<Vec<_>>())
     };
     plan.apps.iter().filter_map(of_app).flatten().collect()
+}
+
+/// What a generation needs, under a manifest that names the component `manifest`.
+fn wanted_for(app: &plan::App, entry: &Entry, manifest: &ComponentDigest, state: &State) -> Wanted {
+    let digest = &entry.recipe.component;
+    let wanted = wanted(app, digest, &app.component);
+    if digest == manifest {
+        return wanted;
+    }
+    let name = format!("the component of generation {}", entry.number);
+    Wanted { path: state.components.path(digest), name, ..wanted }
+}
+
+/// Takes the images that the generations want which serve, and the canaries: several at once.
+async fn take_images(
+    plan: &Plan,
+    ledgers: &mut BTreeMap<Arc<str>, Ledger>,
+    brought: &Brought,
+    components: &Components,
+    state: &State,
+) {
+    let apps: BTreeMap<&str, &plan::App> = plan.apps.iter().map(|app| (&*app.name, app)).collect();
+    let entries = ledgers.iter_mut().flat_map(|(name, ledger)| {
+        let canary = ledger.canary.as_mut().map(|(_, entry)| entry);
+        let manifest = ledger.manifest.component.clone();
+        let entries = [&mut ledger.serving].into_iter().chain(canary);
+        entries.map(move |entry| (name, entry, manifest.clone()))
+    });
+    let wanting = entries.filter_map(|(name, entry, manifest)| {
+        let app = *apps.get(&**name)?;
+        let linked = brought.get(&entry.recipe.component)?.as_ref().ok()?.clone();
+        Some((app, linked, wanted_for(app, entry, &manifest, state), entry))
+    });
+    futures::stream::iter(wanting)
+        .for_each_concurrent(LOADING_MAX, |(app, linked, wanted, entry)| async move {
+            let (number, recipe) = (entry.number, &entry.recipe);
+            entry.code = Some(Code::new(linked, components, &wanted, number, recipe, &app.routes).await);
+        })
+        .await;
 }
 
 /// Brings components in, each once, for all apps that want it.
@@ -249,14 +293,13 @@ fn tenants(
     for app in &plan.apps {
         let Some(ledger) = ledgers.get_mut(&app.name) else { continue };
         let generation = |entry: &mut Entry| match brought.get(&entry.recipe.component) {
-            Some(Ok(linked)) => {
-                entry.linked = Some(linked.clone());
+            Some(Err(error)) => Err(format!("{error:#}")),
+            _ => {
+                let code = entry.code.clone().ok_or("it was not brought in")?;
                 let (recipe, stats) = (entry.recipe.clone(), entry.stats.clone());
                 let id = (app.name.clone(), entry.number);
-                Ok(Arc::new(Generation::new(id, recipe, linked.clone(), &app.routes, stats, engine)))
+                Ok(Arc::new(Generation::new(id, recipe, code, &app.routes, stats, engine)))
             }
-            Some(Err(error)) => Err(format!("{error:#}")),
-            None => Err("it was not brought in".to_owned()),
         };
         let serving = match generation(&mut ledger.serving) {
             Ok(serving) => serving,

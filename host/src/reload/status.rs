@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::{
     Manager,
     book::{Entry, Ledger},
-    change::{AppStatus, CanaryStatus, DrainingStatus, GenerationStatus, Latency, Status},
+    change::{AppStatus, CanaryStatus, DrainingStatus, GenerationStatus, ImageStatus, Latency, Status},
     rfc3339,
 };
 use crate::{generation::Generation, house::Tenant, plan};
@@ -71,6 +71,11 @@ fn generation_status(entry: &Entry, generation: Option<&Arc<Generation>>) -> Gen
         since: rfc3339(entry.since),
         origin: entry.origin.clone(),
         failed: entry.failed.clone(),
+        image: entry
+            .code
+            .as_ref()
+            .filter(|_| entry.recipe.instances.snapshot)
+            .map(|code| ImageStatus { taken: code.without_image.is_none(), why: code.without_image.clone() }),
         requests: stats.requests(),
         failures: stats.failures(),
         latency_ms: Latency {

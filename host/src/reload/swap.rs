@@ -1,6 +1,10 @@
 //! Changes of one app that do not come from the manifest: swap, canary, rollback.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 use super::{
     Manager,
@@ -13,7 +17,7 @@ use super::{
 use crate::{
     canary::Canary,
     engine::{Wanted, cache::ComponentDigest},
-    generation::{Generation, Recipe},
+    generation::{Code, Generation, Recipe},
     house::Tenant,
     settings::table_from_json,
 };
@@ -102,7 +106,10 @@ impl Manager {
                 *overlay = Arc::new(overlay.overlaid(&over));
             }
         }
-        let Some(component) = &request.component else { return Ok((recipe, None)) };
+        let Some(component) = &request.component else {
+            let path = self.bytes_of(app, &recipe.component);
+            return Ok((recipe, path));
+        };
         let digest: ComponentDigest =
             component.parse().map_err(|error| refusal(Reason::BadRequest, format!("{error}")))?;
         let path = self.state.components.path(&digest);
@@ -228,14 +235,14 @@ impl Manager {
     ) -> Result<Change, Refusal> {
         let begun = Instant::now();
         let target = self.target(app, to)?;
-        let (generation, linked) = self.again(app, &target).await?;
+        let generation = self.again(app, &target).await?;
         let _changing = self.changing.lock().await;
         let (name, mut ledger, _) = self.present(app)?;
         let from = ledger.serving.number;
         let differs = target.recipe.differs(&ledger.serving.recipe);
         ledger.serving.failed.clone_from(&why);
         // Who goes back by hand knows of its failure.
-        let target = Entry { linked: Some(linked), failed: None, ..target };
+        let target = Entry { code: Some(generation.code.clone()), failed: None, ..target };
         // The one that is left is kept as well: it may be gone back to in its turn.
         ledger.serve(target.clone(), self.keep(app).max(1));
         ledger.canary = None;
@@ -275,37 +282,42 @@ impl Manager {
         }
     }
 
-    /// A generation that has served before, to serve again. Nothing of it is compiled.
-    pub(super) async fn again(
-        &self,
-        app: &str,
-        entry: &Entry,
-    ) -> Result<(Generation, Arc<crate::engine::Linked>), Refusal> {
-        let linked = match &entry.linked {
-            Some(linked) => linked.clone(),
-            None => {
-                let wanted = Wanted {
-                    digest: entry.recipe.component.clone(),
-                    path: self.state.components.path(&entry.recipe.component),
-                    name: format!("the component of generation {}", entry.number),
-                    apps: app.to_owned(),
-                    serving: true,
-                };
-                let got = self.components.get(&wanted).await;
-                let why = |error| format!("generation {} cannot be had any more: {error:#}", entry.number);
-                got.map_err(|error| self.refuse(app, Reason::Unfit, &why(error)))?.0
-            }
-        };
+    /// A generation that has served before, to serve again. Nothing of it is compiled that is at hand.
+    pub(super) async fn again(&self, app: &str, entry: &Entry) -> Result<Generation, Refusal> {
         let (name, routes) = {
             let book = self.book();
             let Some((_, planned)) = book.app(app) else { return Err(unknown(app, &book.apps)) };
             (planned.name.clone(), planned.routes.clone())
         };
+        let code = match &entry.code {
+            Some(code) => code.clone(),
+            None => {
+                let wanted = Wanted {
+                    digest: entry.recipe.component.clone(),
+                    path: self.bytes_of(app, &entry.recipe.component),
+                    name: format!("the component of generation {}", entry.number),
+                    apps: app.to_owned(),
+                    serving: true,
+                    image: None,
+                };
+                let got = self.components.get(&wanted).await;
+                let why = |error| format!("generation {} cannot be had any more: {error:#}", entry.number);
+                let (linked, _) = got.map_err(|error| self.refuse(app, Reason::Unfit, &why(error)))?;
+                Code::new(linked, &self.components, &wanted, entry.number, &entry.recipe, &routes).await
+            }
+        };
         let (recipe, stats) = (entry.recipe.clone(), entry.stats.clone());
         let engine = self.components.engine();
-        let generation =
-            Generation::new((name, entry.number), recipe, linked.clone(), &routes, stats, engine);
-        Ok((generation, linked))
+        Ok(Generation::new((name, entry.number), recipe, code, &routes, stats, engine))
+    }
+
+    /// Where the bytes of a component may be: in the store, or where the manifest has them.
+    fn bytes_of(&self, app: &str, component: &ComponentDigest) -> Option<PathBuf> {
+        self.state.components.path(component).or_else(|| {
+            let named = self.book().app(app).map(|(_, app)| app.component.clone())?;
+            let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+            digests.of_file(&named).is_ok_and(|digest| digest == *component).then_some(named)
+        })
     }
 }
 
@@ -319,7 +331,7 @@ impl Edition {
 pub(super) fn entry(proven: &Proven, origin: &str) -> Entry {
     let generation = &proven.generation;
     Entry {
-        linked: Some(proven.linked.clone()),
+        code: Some(generation.code.clone()),
         stats: proven.stats.clone(),
         ..Entry::new(generation.number, generation.recipe.clone(), origin)
     }

@@ -1,0 +1,125 @@
+//! What an app finds around it while its image is taken: its settings, its environment, clocks, random numbers and its
+//! output. Files, sockets and outgoing requests are not there: such a call ends it, and is named.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use wasmtime::component::{Component, Linker, ResourceTable, types::ComponentItem};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+
+use super::Initial;
+use crate::{
+    bindings::{SettingsView, View},
+    instance::Limiter,
+    settings::Settings,
+};
+
+/// Interfaces of which every function is refused, without their versions; those that end with `/` are packages.
+const REFUSED: [&str; 4] =
+    ["wasi:filesystem/types", "wasi:sockets/", "wasi:http/outgoing-handler", "wasi:http/client"];
+/// Beside these: the number is another one in each generation, and the image may be the same.
+const GENERATION: (&str, &str) = ("guesthouse:settings/settings", "generation");
+/// The versions that the linker has of WASI: of another compatible one, a function would not be replaced.
+const WASI_VERSIONS: [(&str, &str); 2] = [("0.2.", "0.2.12"), ("0.3.", "0.3.0")];
+
+/// The end of a guest that called what is not there while its image is taken.
+#[derive(Debug, thiserror::Error)]
+#[error("it called {0} while its image was taken")]
+pub(super) struct Refused(String);
+
+/// The data of the store.
+pub(super) struct Host {
+    pub(super) table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: NoRequests,
+    settings: Arc<Settings>,
+    pub(super) limiter: Limiter,
+}
+
+impl Host {
+    /// # Errors
+    /// When a granted directory cannot be opened.
+    pub(super) fn new(initial: &Initial) -> Result<Self> {
+        let mut wasi = WasiCtxBuilder::new();
+        // The parent logs both.
+        wasi.inherit_stdout().inherit_stderr().allow_tcp(false).allow_udp(false);
+        for (name, value) in &initial.env {
+            wasi.env(name, value);
+        }
+        for (guest_path, dir) in &initial.dirs {
+            wasi.preopened_dir(&dir.path, guest_path, FsPerms::ReadOnly)
+                .map_err(anyhow::Error::from)
+                .with_context(|| format!("opening {}, granted as {guest_path}", dir.path.display()))?;
+        }
+        Ok(Self {
+            table: ResourceTable::new(),
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            hooks: NoRequests,
+            settings: initial.settings.clone(),
+            limiter: Limiter::new(initial.memory_bytes),
+        })
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl SettingsView for Host {
+    fn settings(&mut self) -> View<'_> {
+        View { settings: &self.settings, generation: 0 }
+    }
+}
+
+/// Outgoing requests are refused before they come here.
+struct NoRequests;
+
+impl WasiHttpHooks for NoRequests {}
+
+/// Puts a function that refuses in the place of every one that the component imports and that is not to be called.
+pub(super) fn refuse(linker: &mut Linker<Host>, component: &Component) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let engine = component.engine();
+    for (import, item) in component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
+        let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+        let known = WASI_VERSIONS.iter().find(|(line, _)| version.starts_with(line));
+        let offered = match known {
+            Some((_, offered)) if interface.starts_with("wasi:") => format!("{interface}@{offered}"),
+            _ => import.to_owned(),
+        };
+        let all = REFUSED.iter().any(|refused| {
+            *refused == interface || (refused.ends_with('/') && interface.starts_with(refused))
+        });
+        for (name, item) in instance.exports(engine) {
+            let ComponentItem::ComponentFunc(function) = item.ty else { continue };
+            if !all && (interface, name) != GENERATION {
+                continue;
+            }
+            // `[method]tcp-socket.start-connect` is `start-connect` for who wrote the guest.
+            let plain = name.rsplit(['.', ']']).next().unwrap_or(name);
+            let called = format!("{interface} {plain}");
+            let mut offered = linker.instance(&offered)?;
+            if function.async_() {
+                offered.func_new_concurrent(name, move |_, _, _, _| {
+                    let refused = Refused(called.clone());
+                    Box::pin(async move { Err(refused.into()) })
+                })?;
+            } else {
+                offered.func_new(name, move |_, _, _, _| Err(Refused(called.clone()).into()))?;
+            }
+        }
+    }
+    Ok(())
+}
