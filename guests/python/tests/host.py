@@ -292,6 +292,9 @@ def install():
     for module in (types, streams, settings, environment, stdout, stderr):
         setattr(world.imports, module.__name__.rpartition(".")[2], module)
         sys.modules[module.__name__] = module
+    immortal = python.ModuleType("_immortal")
+    immortal.mark = lambda objects: []
+    sys.modules["_immortal"] = immortal
     base = python.ModuleType("componentize_py_types")
     base.Ok, base.Err = Ok, Err
     sys.modules.update({"wit_world": world, "wit_world.imports": world.imports, "componentize_py_types": base})

@@ -12,7 +12,7 @@ import unittest.mock
 import uuid
 
 from componentize_py_types import Err
-from guesthouse import files, instance, output, renewal, settings, snapshot
+from guesthouse import bytecode, files, heap, instance, output, renewal, settings, snapshot
 
 from tests import host
 
@@ -29,7 +29,8 @@ class Restored(unittest.TestCase):
         for target, name, value in ((instance, "_before_next", instance._start), (instance, "_application", None),
                                     (instance, "_failure", None), (instance, "wsgi", "project:app"),
                                     (settings, "_building", False), (sys, "path", list(sys.path)),
-                                    (snapshot.heap, "tidy", lambda: None)):
+                                    (snapshot.heap, "tidy", lambda: None),
+                                    (snapshot.bytecode, "run_in", lambda rehearse: None)):
             patch = unittest.mock.patch.object(target, name, value)
             patch.start()
             self.addCleanup(patch.stop)
@@ -78,6 +79,52 @@ class Initialize(Restored):
                 text = snapshot.describe(error)
         self.assertEqual(len(text.splitlines()), 3)
         self.assertIn("TypeError", text)
+
+
+class Bytecode(unittest.TestCase):
+    def test_what_runs_is_copied_and_works_as_before(self):
+        def outer(count):
+            def inner(number):
+                return [number + one for one in range(count) if one]
+
+            return inner(3)
+
+        def idle():
+            pass
+
+        before = outer.__code__, idle.__code__
+        with unittest.mock.patch.object(bytecode.heap, "fill_holes"):
+            bytecode.run_in(lambda: outer(4))
+        self.assertIsNot(outer.__code__, before[0])
+        self.assertIs(idle.__code__, before[1])
+        self.assertEqual(outer(3), [4, 5])
+        self.assertIsNone(sys.getprofile())
+
+    def test_rehearsal_that_fails_leaves_no_profile(self):
+        with self.assertRaises(ZeroDivisionError):
+            bytecode.run_in(lambda: 1 / 0)
+        self.assertIsNone(sys.getprofile())
+
+
+class Heap(unittest.TestCase):
+    def test_all_that_is_referred_to_becomes_immortal(self):
+        marked = {}
+
+        def mark(objects):
+            found = [one for one in objects if id(one) not in marked]
+            marked.update((id(one), one) for one in found)
+            return found
+
+        class Lazy:
+            @property
+            def __class__(self):
+                raise RuntimeError("asked what it stands for")
+
+        leaf, text = Lazy(), "".join(["a ", "text"])
+        with unittest.mock.patch.object(heap._immortal, "mark", mark), unittest.mock.patch.object(heap, "BATCH", 2):
+            heap._immortalise([[(leaf,), {"key": [text]}], Restored])
+        for one in (leaf, text, Restored, Restored.setUp, Restored.setUp.__code__):
+            self.assertIn(id(one), marked)
 
 
 class Renew(Restored):

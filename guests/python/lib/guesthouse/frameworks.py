@@ -5,9 +5,13 @@ here is left for the request that wants it, which fails as it would without an i
 """
 
 import contextlib
+import re
 import sys
 
-from guesthouse import archive
+from guesthouse import archive, rehearsal
+
+#: `re` keeps no more than 512.
+PATTERNS_MAX = 400
 
 
 def warm(app):
@@ -18,6 +22,13 @@ def warm(app):
         _warm_flask(app)
 
 
+def rehearse():
+    """Runs the framework's own part of some requests. No request depends on it: it may fail."""
+    if "django.apps" in sys.modules and sys.modules["django.apps"].apps.ready:
+        with contextlib.suppress(Exception):
+            rehearsal.rehearse()
+
+
 def _warm_django():
     from django.apps import apps
 
@@ -25,8 +36,9 @@ def _warm_django():
         return
     # Modules of the project that it loads by itself when it is first asked; a mistake in one is a mistake of the app.
     _warm_urls()
-    with contextlib.suppress(Exception):
-        _warm_language()
+    for warm_part in (_warm_reversing, _warm_language, _warm_static_files):
+        with contextlib.suppress(Exception):
+            warm_part()
     _warm_templates()
     with contextlib.suppress(Exception):
         _warm_forms()
@@ -43,6 +55,35 @@ def _warm_urls():
     resolver.reverse_dict
     for status in (400, 403, 404, 500):
         resolver.resolve_error_handler(status)
+
+
+def _warm_reversing():
+    """Django compiles one more pattern for each URL that it first writes (``{% url %}``), to check what it wrote."""
+    from django.urls import get_resolver
+    from django.urls.resolvers import get_ns_resolver
+
+    pending = [(get_resolver(), "", {})]
+    compiled = 0
+    while pending:
+        resolver, prefix, converters = pending.pop()
+        for extra, inner in resolver.namespace_dict.values():
+            pending.append((inner, prefix + extra, {**converters, **inner.pattern.converters}))
+        if prefix:
+            resolver = get_ns_resolver(prefix, resolver, tuple(converters.items()))
+        for name, (_, pattern, _, _) in resolver.reverse_dict.items():
+            if isinstance(name, str) and compiled < PATTERNS_MAX:
+                re.compile(f"^/{pattern}")
+                compiled += 1
+
+
+def _warm_static_files():
+    from django.apps import apps
+
+    if apps.is_installed("django.contrib.staticfiles"):
+        from django.contrib.staticfiles.storage import staticfiles_storage
+
+        # Reads the manifest of the storages that have one.
+        staticfiles_storage.base_url
 
 
 def _warm_language():

@@ -63,8 +63,8 @@ def finish():
     _stop_at_errors(report)
     _write_report(report)
     instance.wsgi = _config["wsgi"]
-    settings._building = False
     _tidy()
+    settings._building = False
 
 
 def _read_bundle(path):

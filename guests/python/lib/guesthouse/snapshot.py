@@ -8,7 +8,7 @@ import traceback
 
 from componentize_py_types import Err
 
-from guesthouse import files, frameworks, heap, instance, renewal, wsgi
+from guesthouse import bytecode, files, frameworks, heap, instance, renewal, wsgi
 
 #: How much of a traceback the operator's log is given.
 LINES_MAX = 30
@@ -22,6 +22,7 @@ class Snapshot:
             with files.captured_only():
                 renewal.remember()
                 frameworks.warm(instance.application())
+                bytecode.run_in(frameworks.rehearse)
         except BaseException as error:
             raise Err(describe(error)) from None
         finally:
