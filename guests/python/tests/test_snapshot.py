@@ -123,7 +123,8 @@ class Heap(unittest.TestCase):
         leaf, text = Lazy(), "".join(["a ", "text"])
         with unittest.mock.patch.object(heap._immortal, "mark", mark), unittest.mock.patch.object(heap, "BATCH", 2):
             heap._immortalise([[(leaf,), {"key": [text]}], Restored])
-        for one in (leaf, text, Restored, Restored.setUp, Restored.setUp.__code__):
+        for one in (leaf, text, Restored, Restored.setUp, Restored.setUp.__code__,
+                    Restored.setUp.__code__.co_names[0]):
             self.assertIn(id(one), marked)
 
 
@@ -154,6 +155,7 @@ class Output(unittest.TestCase):
     def test_no_handle_is_kept(self):
         host.Console.written = b""
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), \
+                unittest.mock.patch.object(settings, "_building", False), \
                 unittest.mock.patch.object(sys, "__stdout__"), unittest.mock.patch.object(sys, "__stderr__"):
             output.install()
             print("a line")

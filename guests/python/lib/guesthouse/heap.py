@@ -6,6 +6,7 @@ looks at it: it counts references. So what is in the image is made immortal (PEP
 
 import gc
 import sys
+from types import CodeType
 
 import _immortal
 
@@ -35,9 +36,11 @@ def _immortalise(objects):
         del pending[-BATCH:]
         found = gc.get_referents(*batch)
         for one in batch:
-            # Not by `isinstance`, which asks lazy objects what they stand for.
-            if issubclass(type(one), type):
-                # Python's own types are not told of by the collector.
+            # What the collector does not tell. Not by `isinstance`, which asks lazy objects what they stand for.
+            if type(one) is CodeType:
+                found += (one.co_consts, one.co_names, one.co_varnames, one.co_filename, one.co_name, one.co_qualname,
+                          one.co_linetable, one.co_exceptiontable)
+            elif issubclass(type(one), type):
                 found.extend(type.__getattribute__(one, "__dict__").values())
         pending += _immortal.mark(found)
 
