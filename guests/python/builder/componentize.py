@@ -16,8 +16,9 @@ from builder.messages import Problem
 
 VERSION = "0.25.1"
 
-LIB = pathlib.Path(__file__).resolve().parent.parent / "lib"
-WORLDS = {"0.2": ("app-p2", "entry_p2"), "0.3": ("app", "entry_p3")}
+HERE = pathlib.Path(__file__).resolve().parent.parent
+LIB = HERE / "lib"
+WORLDS = {"0.2": ("guesthouse:python/python-p2", "entry_p2"), "0.3": ("guesthouse:python/python", "entry_p3")}
 
 
 def run(bundle, wit, wasi, out):
@@ -29,7 +30,8 @@ def run(bundle, wit, wasi, out):
         shutil.copytree(LIB, image, ignore=shutil.ignore_patterns("__pycache__"))
         bundle.write(image / "bundle.bin")
         component = work / "out.wasm"
-        finished = call(work, ["-d", wit, "-w", world, "componentize", "-p", image, "-o", component, entry])
+        finished = call(work, ["-d", wit, "-d", HERE / "wit", "-w", world,
+                               "componentize", "-p", image, "-o", component, entry])
         report = read_report(image / "report.json")
         report["warnings"] = bundle.warnings + report["warnings"]
         if finished.returncode == 0 and not report["errors"]:

@@ -256,13 +256,45 @@ settings.get = get
 settings.get_json = lambda path: None if find(path) is None else json.dumps(find(path))
 settings.generation = lambda: 7
 
+environment = python.ModuleType("wit_world.imports.environment")
+environment.values = []
+environment.get_environment = lambda: list(environment.values)
+
+
+class Console(Resource):
+    """Standard output or error: takes what one call may carry, and knows how many handles are out."""
+
+    written = b""
+    alive = 0
+
+    def __enter__(self):
+        Console.alive += 1
+        return self
+
+    def __exit__(self, *exc_info):
+        super().__exit__()
+        Console.alive -= 1
+
+    def blocking_write_and_flush(self, data):
+        assert isinstance(data, bytes) and len(data) <= 4096
+        Console.written += data
+
+
+stdout = python.ModuleType("wit_world.imports.stdout")
+stdout.get_stdout = Console
+stderr = python.ModuleType("wit_world.imports.stderr")
+stderr.get_stderr = Console
+
 
 def install():
     world = python.ModuleType("wit_world")
     world.imports = python.ModuleType("wit_world.imports")
-    for module in (types, streams, settings):
+    for module in (types, streams, settings, environment, stdout, stderr):
         setattr(world.imports, module.__name__.rpartition(".")[2], module)
         sys.modules[module.__name__] = module
+    immortal = python.ModuleType("_immortal")
+    immortal.mark = lambda objects: []
+    sys.modules["_immortal"] = immortal
     base = python.ModuleType("componentize_py_types")
     base.Ok, base.Err = Ok, Err
     sys.modules.update({"wit_world": world, "wit_world.imports": world.imports, "componentize_py_types": base})

@@ -40,6 +40,21 @@ class Captured(unittest.TestCase):
         done = subprocess.run([sys.executable, "-c", script], cwd=LIB.parent, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_only_captured_files_exist_while_an_image_is_taken(self):
+        self.check("""
+            import tempfile
+            with tempfile.TemporaryDirectory() as outside:
+                with files.captured_only():
+                    assert open("/app/app.py").read() == "VALUE = 1"
+                    for call in (os.stat, os.listdir, os.mkdir, open):
+                        try:
+                            call(outside)
+                        except FileNotFoundError:
+                            continue
+                        raise AssertionError(call)
+                assert os.listdir(outside) == []
+        """)
+
     def test_reading(self):
         self.check("""
             assert open("/app/pkg/data/t.txt").read() == "h\\xe9llo\\nworld\\n"

@@ -12,7 +12,7 @@ from tests import host
 
 def call(app, gone_after=None, **request):
     """One request; returns the status, headers, body, whether it was ended properly, and standard error."""
-    instance._application = app
+    instance._application, instance._before_next = app, None if app else instance._start
     incoming, out = host.IncomingRequest(**request), host.ResponseOutparam(gone_after)
     errors = io.StringIO()
     with contextlib.redirect_stderr(errors):
@@ -24,7 +24,7 @@ def call(app, gone_after=None, **request):
 
 class Handle(unittest.TestCase):
     def tearDown(self):
-        instance._application = None
+        instance._application, instance._before_next = None, instance._start
 
     def test_answer_is_written_in_permitted_pieces(self):
         def app(environ, start_response):
@@ -54,7 +54,7 @@ class Handle(unittest.TestCase):
             start_response("200 OK", [])
             return []
 
-        instance._application = app
+        instance._application, instance._before_next = app, None
         http_p2.IncomingHandler().handle(request, host.ResponseOutparam())
         self.assertFalse(request.consumed)
 
@@ -137,7 +137,6 @@ class Handle(unittest.TestCase):
             self.assertEqual(call(app, method=method)[2], method.encode())
 
     def test_project_that_cannot_be_loaded_fails_every_time(self):
-        instance._application = None
         instance.wsgi = "no_such_module:app"
         self.addCleanup(setattr, instance, "_failure", None)
         self.addCleanup(setattr, host.settings, "values", {})

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 #[include = "build.py"]
 #[include = "builder/**"]
 #[include = "lib/**"]
+#[include = "wit/**"]
 #[exclude = "*.pyc"]
 pub(super) struct PythonLibrary;
 

@@ -6,6 +6,7 @@ manifest grants work, also where they lie within the project. Captured files can
 """
 
 import builtins
+import contextlib
 import errno
 import io
 import os
@@ -16,6 +17,22 @@ from guesthouse import archive
 
 _open = io.open
 _functions = {}
+_captured_only = False
+
+
+@contextlib.contextmanager
+def captured_only():
+    """Within, no other files exist, as without granted directories.
+
+    What the host grants is not there while an image is taken; and the C library, once it had asked for it, would keep the
+    answer.
+    """
+    global _captured_only
+    _captured_only = True
+    try:
+        yield
+    finally:
+        _captured_only = False
 
 
 def install():
@@ -55,6 +72,8 @@ def _known(path):
 
 
 def _outside(path, located):
+    if _captured_only and not isinstance(path, int):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     # WASI's current directory is the root whatever `os.getcwd` says here.
     return path if isinstance(path, int) or not located or isinstance(path, bytes) else located
 

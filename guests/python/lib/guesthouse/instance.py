@@ -1,31 +1,43 @@
 """What an instance does once, before its first request: settings into place, randomness renewed, the project loaded.
 
-Nothing of the project has run before: the image holds the libraries, already imported, and the project's modules only
+Nothing of the project has run before: the component holds the libraries, already imported, and the project's modules only
 as code. So a project sees its settings and environment from its first line on, as it would anywhere else.
+
+Where the host takes an image of the app (``snapshot``), all this has happened before the image was taken. Then an instance
+only renews what must not be the same in all of them (``renewal``).
 """
 
 import gc
 import importlib
-import os
 import random
 import sys
 
-from guesthouse import archive, overlay, settings
+from guesthouse import archive, overlay, renewal, settings
 
-#: "module:object", set when the image is made.
+#: "module:object", set when the component is made.
 wsgi = None
 
 _application = None
 _failure = None
+#: What is to be done before the application is next given out; nothing in most requests.
+_before_next = None
 
 
 def application():
     """The WSGI application. Raises what the project raised while it was loaded, on every call again."""
-    global _application, _failure
-    if _application is not None:
-        if not gc.isenabled():
-            _collect_from_now_on()
-        return _application
+    if _before_next is not None:
+        _before_next()
+    return _application
+
+
+def snapshot_taken():
+    """From here on, this memory is the image: whoever asks for the application next runs in an instance of its own."""
+    global _before_next
+    _before_next = _resume
+
+
+def _start():
+    global _application, _failure, _before_next
     if _failure is not None:
         # Trying again would mostly hide the cause: Django, for one, only says that it cannot be set up twice.
         raise RuntimeError("the project could not be loaded (see the cause above)") from _failure
@@ -35,12 +47,20 @@ def application():
     except BaseException as error:
         _failure = error
         raise
-    return _application
+    _before_next = _collect_from_now_on
+
+
+def _resume():
+    global _before_next
+    _before_next = _collect_from_now_on
+    renewal.renew()
 
 
 def _collect_from_now_on():
     # The image comes with collections switched off, and many an instance ends with its first request. For one that
     # lives on they are worth while, and what was loaded stays: collections need not look at it again.
+    global _before_next
+    _before_next = None
     gc.freeze()
     gc.enable()
 
@@ -60,3 +80,6 @@ def _load(name):
     if not callable(found):
         raise TypeError(f"{name} is no WSGI application: {type(found).__name__} cannot be called")
     return found
+
+
+_before_next = _start

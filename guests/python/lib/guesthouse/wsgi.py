@@ -238,14 +238,14 @@ def report(environ, what):
         errors = environ["wsgi.errors"] if environ else sys.stderr
         where = f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}{environ['PATH_INFO']}: " if environ else ""
         error = sys.exc_info()[1]
-        text = "".join(traceback.format_exception(type(error), error, _theirs(error.__traceback__)))
+        text = "".join(traceback.format_exception(type(error), error, their_frames(error.__traceback__)))
         errors.write(f"{where}{what}\n{text}")
         errors.flush()
     except Exception:
         pass
 
 
-def _theirs(frames):
+def their_frames(frames):
     """A traceback from the application's first frame on: ours tell a person nothing."""
     first = frames
     while first is not None and first.tb_frame.f_globals.get("__package__") == __package__:
