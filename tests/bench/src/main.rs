@@ -49,6 +49,9 @@ pub struct Bench {
     /// Sites of one Django component in one house, and how often such a house is opened in each round.
     sites: usize,
     openings: usize,
+    /// Django sites that come to a house, and rounds of that: each asks every site hundreds of times.
+    further: usize,
+    site_rounds: u32,
     /// Whether the machine counts instructions.
     counts_instructions: bool,
     /// Whether the house takes snapshot images.
@@ -120,12 +123,15 @@ fn prepare(options: &Options) -> Result<Bench> {
     let installed = Installed::open()?;
     let guests = Guests::build()?;
     let (rounds, seconds) = if options.quick { (3, 1.0) } else { (5, 5.0) };
+    let rounds = options.rounds.unwrap_or(rounds);
     let bench = Bench {
-        rounds: options.rounds.unwrap_or(rounds),
+        rounds,
         turn: Duration::from_secs_f64(options.seconds.unwrap_or(seconds)),
         apps: if options.quick { 100 } else { 1_000 },
         sites: if options.quick { 10 } else { 20 },
         openings: if options.quick { 1 } else { 5 },
+        further: if options.quick { 2 } else { 4 },
+        site_rounds: if options.quick { 1 } else { rounds },
         counts_instructions: instructions::are_counted(),
         has_images: guests.has_images()?,
         installed,

@@ -45,7 +45,8 @@ pub(super) fn crowded(bench: &Bench) -> Result<Vec<Row>> {
     for (kind, component, isolation) in kinds {
         let app = App::new("hello", component, isolation);
         let host = app.host();
-        let alone = prepared(bench, std::slice::from_ref(&app), kind)?.open()?;
+        let mut alone = prepared(bench, std::slice::from_ref(&app), kind)?.open()?;
+        alone.name = "alone".to_owned();
         let all: Vec<App> = std::iter::once(app).chain(others.iter().cloned()).collect();
         let mut crowd = prepared(bench, &all, "a house of many apps")?.open()?;
         crowd.name = format!("with {} other apps", bench.apps);

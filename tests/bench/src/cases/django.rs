@@ -53,10 +53,7 @@ pub(super) fn fresh(bench: &Bench) -> Result<Vec<Row>> {
     one.load = one.load.with(1, Until::Time(bench.turn));
     let outcomes = contest(bench, case, &[one, all])?;
     let [one, all] = &outcomes[..] else { anyhow::bail!("two loads, two outcomes") };
-    let said = server.said();
-    let noted =
-        |row: Row| if said.contains("WARN") { row.note(format!("the house said: {said}")) } else { row };
-    Ok(vec![noted(time.ours(one.p50_ms.clone())), noted(rate.our_rate(all))])
+    Ok(vec![house.noted(time.ours(one.p50_ms.clone())), house.noted(rate.our_rate(all))])
 }
 
 pub(super) fn reused(bench: &Bench) -> Result<Vec<Row>> {
@@ -116,7 +113,7 @@ pub(super) fn first_answer(bench: &Bench) -> Result<Vec<Row>> {
         let answers = bench.sites * bench.openings;
         let row = Row::new(case, format!("p99 of {answers} answers, {kind}"), Unit::Milliseconds);
         let row = row.ours(Summary::of(p99_ms).context("no rounds")?).goal(Goal::Below(25.0));
-        rows.push(if bench.has_images { row } else { row.note(NO_IMAGES) });
+        rows.push(if bench.has_images { house.noted(row) } else { row.note(NO_IMAGES) });
     }
     Ok(rows)
 }

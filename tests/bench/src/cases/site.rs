@@ -16,9 +16,8 @@ use crate::{
     systems::{App, House, Isolation, Server, gunicorn},
 };
 
-/// Sites, or workers, at first; and those that come to them.
+/// Sites, or workers, at first.
 const FEW: usize = 2;
-const FURTHER: usize = 4;
 /// Requests to each before its memory is read.
 const REQUESTS: usize = 200;
 
@@ -35,32 +34,33 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let mut houses = Vec::new();
     for (kind, isolation) in kinds {
         let few = sites(bench, FEW, *isolation)?;
-        let many = sites(bench, FEW + FURTHER, *isolation)?;
+        let many = sites(bench, FEW + bench.further, *isolation)?;
         many.1.prepare("Django")?;
         houses.push((*kind, few, many, Vec::new()));
     }
     let mut workers = Vec::new();
-    for number in 1..=bench.rounds {
+    for number in 1..=bench.site_rounds {
         for (_, few, many, each) in &mut houses {
-            each.push(further(warm_sites(few)?, warm_sites(many)?));
+            each.push(further(bench, warm_sites(few)?, warm_sites(many)?));
         }
-        workers.push(further(warm_workers(bench, FEW)?, warm_workers(bench, FEW + FURTHER)?));
-        progress(&format!("a further Django site, round {number} of {}", bench.rounds));
+        let (few, many) = (warm_workers(bench, FEW)?, warm_workers(bench, FEW + bench.further)?);
+        workers.push(further(bench, few, many));
+        progress(&format!("a further Django site, round {number} of {}", bench.site_rounds));
     }
     let workers = Summary::of(workers).context("no rounds")?;
-    let rows = houses.into_iter().map(|(kind, _, _, each)| {
-        let measure = format!("memory (PSS) after {REQUESTS} requests, {kind}");
-        let row = Row::new("Django, a further site", measure, Unit::Mib)
-            .ours(Summary::of(each).context("no rounds")?);
+    let rows = houses.into_iter().map(|(kind, _, many, each)| {
+        let case = format!("Django, a further site, {kind}");
+        let measure = format!("memory (PSS) after {REQUESTS} requests");
+        let row = Row::new(case, measure, Unit::Mib).ours(Summary::of(each).context("no rounds")?);
         let row = row.peer("a gunicorn worker", workers.clone()).goal(Goal::RatioAtMost(0.2));
-        Ok(if bench.has_images { row } else { row.note(format!("without an image: {NO_IMAGES}")) })
+        Ok(if bench.has_images { many.1.noted(row) } else { row.note(NO_IMAGES) })
     });
     rows.collect()
 }
 
 /// MiB that each of those makes which came to the few.
-fn further(few_kib: f64, many_kib: f64) -> f64 {
-    (many_kib - few_kib) / FURTHER as f64 / 1024.0
+fn further(bench: &Bench, few_kib: f64, many_kib: f64) -> f64 {
+    (many_kib - few_kib) / bench.further as f64 / 1024.0
 }
 
 type Sites = (Vec<(App, String)>, House);

@@ -69,10 +69,17 @@ pub(super) fn table(rows: &[Row]) -> String {
             reached.unwrap_or_default(),
         );
     }
+    let mut notes: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in rows {
-        if let Some(note) = &row.note {
-            let _ = write!(table, "\n{} ({}): {note}\n", row.case, row.measure);
+        let Some(note) = &row.note else { continue };
+        match notes.iter_mut().find(|(known, _)| known == note) {
+            Some((_, cases)) if cases.contains(&&*row.case) => {}
+            Some((_, cases)) => cases.push(&row.case),
+            None => notes.push((note, vec![&row.case])),
         }
+    }
+    for (note, cases) in notes {
+        let _ = writeln!(table, "\n{}: {note}.", cases.join("; "));
     }
     table
 }
@@ -182,7 +189,7 @@ mod tests {
              | case | measure | 33,000 | peer: 11,000 | 3.00 | 3 times it | yes |\n\
              | case | measure | 400 |  |  | 450 requests/s | **no** |\n\
              | case | measure | not available |  |  | 450 requests/s |  |\n\
-             \ncase (measure): no such thing\n"
+             \ncase: no such thing.\n"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! Guesthouse itself: the release binary with a manifest written for the case.
 
 use std::{
+    cell::RefCell,
     fmt::Write,
     fs,
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::{START_PATIENCE, Server};
-use crate::progress;
+use crate::{progress, report::Row};
 
 /// How long a house may compile.
 const COMPILE_PATIENCE: Duration = Duration::from_secs(3600);
@@ -78,6 +79,8 @@ impl App {
 pub struct House {
     binary: PathBuf,
     folder: TempDir,
+    /// The first warning of its log before it listened, such as that it does without an image.
+    warning: RefCell<Option<String>>,
 }
 
 impl House {
@@ -87,7 +90,7 @@ impl House {
         let mut manifest = "[listen]\nhttp = \"127.0.0.1:0\"\n\n".to_owned();
         apps.iter().for_each(|app| app.write(&mut manifest));
         fs::write(folder.path().join("guesthouse.toml"), manifest)?;
-        Ok(House { binary: binary.to_owned(), folder })
+        Ok(House { binary: binary.to_owned(), folder, warning: RefCell::default() })
     }
 
     /// Opens the house once, so that all it needs is compiled and cached from then on, and says how far it is.
@@ -109,10 +112,23 @@ impl House {
         self.serve("warn", START_PATIENCE, |_| {})
     }
 
-    fn serve(&self, log: &str, patience: Duration, heard: impl FnMut(&str)) -> Result<Server> {
+    /// The row, with the warning that this house printed as it was opened, if any.
+    pub fn noted(&self, row: Row) -> Row {
+        match &*self.warning.borrow() {
+            Some(warning) => row.note(format!("the house warned: {warning}")),
+            None => row,
+        }
+    }
+
+    fn serve(&self, log: &str, patience: Duration, mut heard: impl FnMut(&str)) -> Result<Server> {
         let mut command = Command::new(&self.binary);
         command.args(["serve", "-m"]).arg(self.folder.path().join("guesthouse.toml"));
         command.env("GUESTHOUSE_LOG", log).env_remove("GUESTHOUSE_STATE_DIR");
-        Server::start("guesthouse", command, "listening on http://", patience, heard)
+        Server::start("guesthouse", command, "listening on http://", patience, |line| {
+            heard(line);
+            if [" WARN ", " ERROR "].iter().any(|level| line.contains(level)) {
+                self.warning.borrow_mut().get_or_insert_with(|| line.to_owned());
+            }
+        })
     }
 }
