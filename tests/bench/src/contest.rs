@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     Bench, instructions,
-    load::{Load, Until},
+    load::{Load, Served, Until},
     progress,
     statistics::Summary,
     systems::Server,
@@ -41,7 +41,9 @@ struct Rounds {
     cpu_us: Vec<f64>,
 }
 
-/// The part of a turn for which each system is warmed up before the first round.
+/// Each system is warmed up before the first round: with so many requests by each connection, since a reused instance of
+/// Python takes its time to start, and then for this part of a turn.
+const WARM_UP_REQUESTS: usize = 20;
 const WARM_UP: f64 = 0.3;
 /// The part of a turn's requests over which instructions are counted: they hardly vary.
 const COUNTED: f64 = 0.2;
@@ -54,7 +56,9 @@ const COUNTED: f64 = 0.2;
 pub fn contest(bench: &Bench, what: &str, entrants: &[Entrant<'_>]) -> Result<Vec<Outcome>> {
     let mut rounds: Vec<Rounds> = entrants.iter().map(|_| Rounds::default()).collect();
     for entrant in entrants {
-        entrant.turn(bench.turn.mul_f64(WARM_UP), &mut Rounds::default())?;
+        let connections = entrant.load.connections;
+        entrant.run(Until::Count(connections * WARM_UP_REQUESTS))?;
+        entrant.run(Until::Time(bench.turn.mul_f64(WARM_UP)))?;
     }
     for number in 1..=bench.rounds {
         for (entrant, rounds) in entrants.iter().zip(&mut rounds) {
@@ -72,14 +76,14 @@ pub fn contest(bench: &Bench, what: &str, entrants: &[Entrant<'_>]) -> Result<Ve
 }
 
 impl Entrant<'_> {
+    fn run(&self, until: Until) -> Result<Served> {
+        let load = self.load.clone().with(self.load.connections, until);
+        load.run().with_context(|| format!("{} said:\n{}", self.server.name, self.server.said()))
+    }
+
     fn turn(&self, time: Duration, rounds: &mut Rounds) -> Result<()> {
         let before = self.server.cpu_time()?;
-        let mut served = self
-            .load
-            .clone()
-            .with(self.load.connections, Until::Time(time))
-            .run()
-            .with_context(|| format!("{} said:\n{}", self.server.name, self.server.said()))?;
+        let mut served = self.run(Until::Time(time))?;
         let cpu = self.server.cpu_time()? - before;
         rounds.per_second.push(served.per_second());
         rounds.p50_ms.push(served.percentile_ms(50.0));

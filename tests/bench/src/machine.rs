@@ -1,6 +1,6 @@
 //! Where and of what a result is: the machine, the date, the commit, the versions.
 
-use std::{fs, process::Command, thread};
+use std::{ffi::OsStr, fs, path::Path, process::Command, thread};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -52,25 +52,20 @@ impl Machine {
 
 impl Run {
     /// `requirements` are those of the Django project.
-    pub fn now(house: &std::path::Path, requirements: &str) -> Result<Run> {
+    pub fn now(house: &Path, requirements: &str) -> Result<Run> {
         let here = env!("CARGO_MANIFEST_DIR");
         let git = |arguments: &[&str]| said_by(Command::new("git").args(["-C", here]).args(arguments));
-        let first = |said: String| said.lines().next().unwrap_or_default().trim().to_owned();
-        let version = |command: &mut Command| said_by(command).map_or_else(|_| "none".to_owned(), first);
+        let version = |program: &OsStr| version(program).unwrap_or_else(|| "unknown".to_owned());
         let django = requirements.lines().find_map(|line| line.strip_prefix("Django==")).unwrap_or("unknown");
-        let mut wrk = Command::new("wrk");
-        // Its exit status is 1.
-        let wrk =
-            wrk.arg("--version").output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
         let versions = [
-            ("guesthouse", version(Command::new(house).arg("--version")).replace("guesthouse ", "")),
+            ("guesthouse", version(house.as_os_str())),
             ("wasmtime serve", WASMTIME_VERSION.to_owned()),
             ("hyper", locked("hyper")),
             ("gunicorn", GUNICORN_VERSION.to_owned()),
             ("Django", django.to_owned()),
-            ("Python", version(Command::new("python3").arg("--version")).replace("Python ", "")),
-            ("wrk", wrk.map_or_else(|_| "none".to_owned(), |said| first(said).replace("wrk ", ""))),
-            ("rustc", version(Command::new("rustc").arg("--version")).replace("rustc ", "")),
+            ("Python", version("python3".as_ref())),
+            ("wrk", version("wrk".as_ref())),
+            ("rustc", version("rustc".as_ref())),
         ];
         let format = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
         Ok(Run {
@@ -81,6 +76,14 @@ impl Run {
             versions: versions.map(|(name, version)| (name.to_owned(), version)).into(),
         })
     }
+}
+
+/// What a program says of its version: the first word with a digit.
+fn version(program: &OsStr) -> Option<String> {
+    // wrk says it with an exit status of 1.
+    let output = Command::new(program).arg("--version").output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.split_whitespace().find(|word| word.contains(|c: char| c.is_ascii_digit())).map(str::to_owned)
 }
 
 /// The version of a crate that this program was built with.

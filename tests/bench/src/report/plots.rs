@@ -53,13 +53,12 @@ fn goals(rows: &[Row]) -> Chart {
     let bars = rows.iter().filter_map(|row| {
         let share = row.share()?;
         let colour = if row.reached()? { Colour::Ours } else { Colour::Missed };
-        let label = match &row.peer {
-            Some(peer) => format!("{} / {}", row.case, peer.system),
-            None => format!("{}, {}", row.case, row.measure),
-        };
+        let measure = if row.unit == Unit::PerSecond { String::new() } else { format!(", {}", row.measure) };
+        let beside = row.peer.as_ref().map_or_else(String::new, |peer| format!(", beside {}", peer.system));
+        let title = format!("{}{measure}{beside}", row.case);
         let bars =
             vec![Bar { label: String::new(), value: share, spread: None, colour, text: Some(number(share)) }];
-        Some(Group { title: label, bars })
+        Some(Group { title, bars })
     });
     Chart {
         title: "How much of each figure to reach was reached (1: just so; more is better)".to_owned(),

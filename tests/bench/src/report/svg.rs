@@ -50,7 +50,7 @@ const TOP: f64 = 40.0;
 
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-size:15px;font-weight:600}\
 .group{font-weight:600}.ours{fill:#2f7d4f}.peer{fill:#8c959f}.missed{fill:#bf6a02}\
-.spread{stroke:#24292f;stroke-width:1.5}.line{stroke:#24292f;stroke-dasharray:4 3}\
+.spread{stroke:#24292f;stroke-width:1.5}.line{stroke:#24292f;stroke-opacity:.6;stroke-dasharray:4 3}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.ours{fill:#3fb950}.peer{fill:#6e7681}.missed{fill:#d29922}\
 .spread,.line{stroke:#e6edf3}}";
 
@@ -65,6 +65,10 @@ impl Chart {
              <text class=\"title\" x=\"0\" y=\"20\">{title}</text>\n",
             title = escaped(&self.title)
         );
+        if let Some(line) = self.line {
+            let x = self.left() + self.length(line);
+            let _ = writeln!(svg, "<path class=\"line\" d=\"M{x:.1} {TOP}V{:.1}\"/>", height - 10.0);
+        }
         let mut y = TOP;
         for group in &self.groups {
             let _ = writeln!(
@@ -80,10 +84,6 @@ impl Chart {
             }
             y += 8.0;
         }
-        if let Some(line) = self.line {
-            let x = LABELS + self.length(line);
-            let _ = writeln!(svg, "<path class=\"line\" d=\"M{x:.1} {TOP}V{:.1}\"/>", height - 10.0);
-        }
         svg.push_str("</svg>\n");
         svg
     }
@@ -95,12 +95,12 @@ impl Chart {
             Colour::Peer => "peer",
             Colour::Missed => "missed",
         };
-        let length = self.length(bar.value);
+        let (left, length) = (self.left(), self.length(bar.value));
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
-             <rect class=\"{class}\" x=\"{LABELS}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\"/>",
-            LABELS - 8.0,
+             <rect class=\"{class}\" x=\"{left}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\"/>",
+            left - 8.0,
             middle + 4.5,
             escaped(&bar.label),
         );
@@ -111,20 +111,26 @@ impl Chart {
             let _ = writeln!(
                 svg,
                 "<path class=\"spread\" d=\"M{:.1} {middle:.1}H{:.1}\"/>",
-                LABELS + from,
-                LABELS + to
+                left + from,
+                left + to
             );
         }
         let text = bar.text.clone().unwrap_or_else(|| number(bar.value));
-        let x = LABELS + end + 6.0;
+        let x = left + end + 6.0;
         let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{:.1}\">{}</text>", middle + 4.5, escaped(&text));
+    }
+
+    /// Where bars begin.
+    fn left(&self) -> f64 {
+        let mut bars = self.groups.iter().flat_map(|group| &group.bars);
+        if bars.all(|bar| bar.label.is_empty()) { 0.0 } else { LABELS }
     }
 
     fn length(&self, value: f64) -> f64 {
         let bars = self.groups.iter().flat_map(|group| &group.bars);
         let longest = bars.map(|bar| bar.spread.map_or(bar.value, |(_, max)| max)).fold(0.0, f64::max);
         let max = self.max.map_or(longest, |max| longest.min(max)).max(self.line.unwrap_or(0.0));
-        if max > 0.0 { value.clamp(0.0, max) / max * (WIDTH - LABELS - VALUES) } else { 0.0 }
+        if max > 0.0 { value.clamp(0.0, max) / max * (WIDTH - self.left() - VALUES) } else { 0.0 }
     }
 }
 

@@ -79,7 +79,7 @@ impl App {
 pub struct House {
     binary: PathBuf,
     folder: TempDir,
-    /// The first warning of its log before it listened, such as that it does without an image.
+    /// The first warning of its log before it listened, or that it does without an image.
     warning: RefCell<Option<String>>,
 }
 
@@ -115,7 +115,7 @@ impl House {
     /// The row, with the warning that this house printed as it was opened, if any.
     pub fn noted(&self, row: Row) -> Row {
         match &*self.warning.borrow() {
-            Some(warning) => row.note(format!("the house warned: {warning}")),
+            Some(warning) => row.note(format!("the house said: {warning}")),
             None => row,
         }
     }
@@ -126,7 +126,7 @@ impl House {
         command.env("GUESTHOUSE_LOG", log).env_remove("GUESTHOUSE_STATE_DIR");
         Server::start("guesthouse", command, "listening on http://", patience, |line| {
             heard(line);
-            if [" WARN ", " ERROR "].iter().any(|level| line.contains(level)) {
+            if [" WARN ", " ERROR ", "without an image"].iter().any(|text| line.contains(text)) {
                 self.warning.borrow_mut().get_or_insert_with(|| line.to_owned());
             }
         })
