@@ -127,7 +127,7 @@ fn prepare(options: &Options) -> Result<Bench> {
     let bench = Bench {
         rounds,
         turn: Duration::from_secs_f64(options.seconds.unwrap_or(seconds)),
-        apps: if options.quick { 100 } else { 1_000 },
+        apps: options.apps.map_or(if options.quick { 100 } else { 1_000 }, usize::from),
         sites: if options.quick { 10 } else { 20 },
         openings: if options.quick { 1 } else { 5 },
         further: if options.quick { 2 } else { 4 },

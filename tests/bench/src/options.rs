@@ -27,6 +27,9 @@ pub struct Options {
     /// Seconds of load in each turn of a round
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<f64>,
+    /// Distinct small apps in the houses of many: 1,000, or 100 with --quick
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=9999))]
+    pub apps: Option<u16>,
     /// Print the cases and end
     #[arg(long)]
     pub list: bool,
@@ -56,6 +59,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 impl Options {
     /// Whether all of it is measured at full length, so that the result may stand in the documents.
     pub fn is_full(&self) -> bool {
-        !self.quick && self.cases.is_empty() && self.rounds.is_none() && self.seconds.is_none()
+        let as_it_comes = self.rounds.is_none() && self.seconds.is_none() && self.apps.is_none();
+        !self.quick && self.cases.is_empty() && as_it_comes
     }
 }

@@ -79,7 +79,7 @@ impl App {
 pub struct House {
     binary: PathBuf,
     folder: TempDir,
-    /// The first warning of its log before it listened, or that it does without an image.
+    /// What it warned of when it was prepared, or that it does without an image.
     warning: RefCell<Option<String>>,
 }
 
@@ -104,7 +104,8 @@ impl House {
                 }
             }
         };
-        self.serve("info,access=off", COMPILE_PATIENCE, heard).map(drop)
+        *self.warning.borrow_mut() = self.serve("info,access=off", COMPILE_PATIENCE, heard)?.stop();
+        Ok(())
     }
 
     /// Opens the house.
@@ -112,7 +113,7 @@ impl House {
         self.serve("warn", START_PATIENCE, |_| {})
     }
 
-    /// The row, with the warning that this house printed as it was opened, if any.
+    /// The row, with the warning that this house printed as it was prepared, if any.
     pub fn noted(&self, row: Row) -> Row {
         match &*self.warning.borrow() {
             Some(warning) => row.note(format!("the house said: {warning}")),
@@ -120,15 +121,10 @@ impl House {
         }
     }
 
-    fn serve(&self, log: &str, patience: Duration, mut heard: impl FnMut(&str)) -> Result<Server> {
+    fn serve(&self, log: &str, patience: Duration, heard: impl FnMut(&str)) -> Result<Server> {
         let mut command = Command::new(&self.binary);
         command.args(["serve", "-m"]).arg(self.folder.path().join("guesthouse.toml"));
         command.env("GUESTHOUSE_LOG", log).env_remove("GUESTHOUSE_STATE_DIR");
-        Server::start("guesthouse", command, "listening on http://", patience, |line| {
-            heard(line);
-            if [" WARN ", " ERROR ", "without an image"].iter().any(|text| line.contains(text)) {
-                self.warning.borrow_mut().get_or_insert_with(|| line.to_owned());
-            }
-        })
+        Server::start("guesthouse", command, "listening on http://", patience, heard)
     }
 }

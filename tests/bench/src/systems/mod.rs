@@ -14,7 +14,7 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{RecvTimeoutError, Sender, channel},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -42,8 +42,20 @@ pub struct Server {
     /// From the start of its process to the line that tells its address.
     pub started_in: Duration,
     child: Child,
-    said: Arc<Mutex<VecDeque<String>>>,
+    said: Arc<Mutex<Said>>,
+    readers: Vec<JoinHandle<()>>,
 }
+
+/// What a server printed.
+#[derive(Debug, Default)]
+struct Said {
+    latest: VecDeque<String>,
+    /// The first line that warns, or tells that a house does without an image.
+    warning: Option<String>,
+}
+
+/// What marks a line that warns. What stands before a level is the time.
+const WARNINGS: [&str; 3] = [" WARN ", " ERROR ", " INFO starts without an image"];
 
 impl Server {
     /// Starts a server and waits until it prints a line with `marker`, after which its address stands.
@@ -73,16 +85,15 @@ impl Server {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let begun = Instant::now();
         let mut child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
-        let said = Arc::new(Mutex::new(VecDeque::new()));
+        let said = Arc::new(Mutex::new(Said::default()));
         let (lines, news) = channel();
         let out = child.stdout.take().context("a pipe")?;
         let err = child.stderr.take().context("a pipe")?;
-        collect(out, said.clone(), lines.clone());
-        collect(err, said.clone(), lines);
+        let readers = vec![collect(out, said.clone(), lines.clone()), collect(err, said.clone(), lines)];
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         // From here on, whatever happens, the process is ended with this.
         let started_in = Duration::ZERO;
-        let mut server = Server { name: name.to_owned(), address, started_in, child, said };
+        let mut server = Server { name: name.to_owned(), address, started_in, child, said, readers };
         loop {
             let left = patience.saturating_sub(begun.elapsed());
             match news.recv_timeout(left) {
@@ -108,7 +119,31 @@ impl Server {
     /// The latest lines that it printed.
     pub fn said(&self) -> String {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.iter().map(|line| format!("  {line}\n")).collect()
+        said.latest.iter().map(|line| format!("  {line}\n")).collect()
+    }
+
+    /// Ends it, and gives the first warning that it printed, if any.
+    pub fn stop(mut self) -> Option<String> {
+        self.end();
+        for reader in self.readers.drain(..) {
+            // One that panicked has read what it could.
+            let _ = reader.join();
+        }
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).warning.take()
+    }
+
+    fn end(&mut self) {
+        // Each fails where the server has ended already.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if asked.elapsed() > Duration::from_secs(5) {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -133,37 +168,30 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Each fails where the server has ended already.
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let asked = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if asked.elapsed() > Duration::from_secs(5) {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
+        self.end();
     }
 }
 
 /// Reads lines on a thread of its own until the pipe ends.
 fn collect(
     pipe: impl Read + Send + 'static,
-    said: Arc<Mutex<VecDeque<String>>>,
+    said: Arc<Mutex<Said>>,
     lines: Sender<(Instant, String)>,
-) {
+) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             let at = Instant::now();
             let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-            if said.len() == LINES_KEPT {
-                said.pop_front();
+            if said.latest.len() == LINES_KEPT {
+                said.latest.pop_front();
             }
-            said.push_back(line.clone());
+            said.latest.push_back(line.clone());
+            if let Some(at) = WARNINGS.iter().find_map(|mark| line.find(mark)) {
+                said.warning.get_or_insert_with(|| line[at..].trim().to_owned());
+            }
             drop(said);
             // Nobody listens any more once the server runs.
             let _ = lines.send((at, line));
         }
-    });
+    })
 }
