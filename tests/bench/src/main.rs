@@ -122,7 +122,7 @@ fn prepare(options: &Options) -> Result<Bench> {
     progress("preparing");
     let installed = Installed::open()?;
     let guests = Guests::build()?;
-    let (rounds, seconds) = if options.quick { (3, 1.0) } else { (5, 5.0) };
+    let (rounds, seconds) = if options.quick { (3, 0.7) } else { (5, 5.0) };
     let rounds = options.rounds.unwrap_or(rounds);
     let bench = Bench {
         rounds,

@@ -84,19 +84,12 @@ impl Load {
     /// The first answer that was wrong or lost.
     pub fn run(&self) -> Result<Served> {
         let begun = Instant::now();
-        let shared = Shared {
-            ends: match self.until {
-                Until::Time(time) => Some(begun + time),
-                Until::Count(_) => None,
-            },
-            left: AtomicUsize::new(match self.until {
-                Until::Time(_) => usize::MAX,
-                Until::Count(count) => count,
-            }),
+        let (ends, left, patience) = match self.until {
+            Until::Time(time) => (Some(begun + time), usize::MAX, time + PATIENCE),
+            Until::Count(count) => (None, count, 10 * PATIENCE),
         };
-        let time = if let Until::Time(time) = self.until { time } else { Duration::ZERO };
         let latencies = runtime()?.block_on(async {
-            let shared = Arc::new(shared);
+            let shared = Arc::new(Shared { ends, left: AtomicUsize::new(left) });
             let mut clients = JoinSet::new();
             for _ in 0..self.connections {
                 clients.spawn(client(self.address, self.request(), self.expected.clone(), shared.clone()));
@@ -108,7 +101,6 @@ impl Load {
                 }
                 anyhow::Ok(())
             };
-            let patience = if shared.ends.is_some() { time + PATIENCE } else { 10 * PATIENCE };
             timeout(patience, all).await.context("answers are lost: none comes any more")??;
             anyhow::Ok(latencies)
         });
