@@ -4,13 +4,12 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::sync::Semaphore;
-use wasmtime::component::Component;
 use wasmtime_wasi_http::handler::ProxyPre;
 
 use super::{
@@ -24,18 +23,65 @@ use crate::instance::{Guest, Identity};
 /// Components that are compiled at a time: one alone leaves cores idle while it is parsed and written.
 const COMPILING_MAX: usize = 2;
 
+/// Compiled code up to this size is loaded when the first request wants it, in about a millisecond: of many small apps,
+/// those that nobody asks for cost next to nothing. What is larger stands ready.
+const LATE_BYTES_MAX: u64 = 1 << 20;
+
 /// A component or an image of one, linked with what the house offers.
 pub struct Linked {
     pub digest: ComponentDigest,
-    pub pre: ProxyPre<Guest>,
+    /// It is for WASI 0.3.
+    pub concurrent: bool,
+    /// It can be initialised for an image.
+    pub initialises: bool,
+    pre: OnceLock<ProxyPre<Guest>>,
+    /// Where `pre` comes from when it is wanted.
+    source: Source,
+}
+
+/// Compiled code in the cache.
+struct Source {
+    engine: Arc<Engine>,
+    cache: Arc<Cache>,
+    key: ComponentDigest,
+    loading: Mutex<()>,
 }
 
 impl Linked {
-    pub fn component(&self) -> &Component {
-        match &self.pre {
-            ProxyPre::P2(pre) => pre.instance_pre().component(),
-            ProxyPre::P3(pre) => pre.instance_pre().component(),
+    /// Loads and links compiled code, to see whether that can be done, and keeps it unless that is done again at no cost.
+    fn new(digest: ComponentDigest, entry: &Entry, source: Source) -> Result<Self> {
+        let component = source.engine.load(entry)?;
+        let pre = source.engine.link(&component)?;
+        let linked = Self {
+            digest,
+            concurrent: matches!(pre, ProxyPre::P3(_)),
+            initialises: image::exported(&component),
+            pre: OnceLock::new(),
+            source,
+        };
+        if std::fs::metadata(entry.path())?.len() > LATE_BYTES_MAX {
+            let _ = linked.pre.set(pre);
         }
+        Ok(linked)
+    }
+
+    /// What instances are made from.
+    ///
+    /// # Errors
+    /// When the code has to be loaded, and is not in the cache any more or was changed there.
+    pub fn pre(&self) -> Result<&ProxyPre<Guest>> {
+        if let Some(pre) = self.pre.get() {
+            return Ok(pre);
+        }
+        let Source { engine, cache, key, loading } = &self.source;
+        let _loading = loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.pre.get().is_none() {
+            let Lookup::Found(entry) = cache.get(key) else {
+                bail!("its compiled code is not in the cache any more: restart the house, which compiles it");
+            };
+            let _ = self.pre.set(engine.link(&engine.load(&entry)?)?);
+        }
+        self.pre.get().context("its code was not kept")
     }
 }
 
@@ -128,13 +174,16 @@ impl Components {
             return Ok((linked, None));
         }
         let (entry, compiled) = self.entry(wanted, &key).await?;
-        let (engine, digest) = (self.engine.clone(), wanted.digest.clone());
+        let digest = wanted.digest.clone();
+        let source = Source {
+            engine: self.engine.clone(),
+            cache: self.cache.clone(),
+            key: key.clone(),
+            loading: Mutex::default(),
+        };
         // Maps and relocates the whole of the code.
-        let linked = tokio::task::spawn_blocking(move || {
-            let pre = engine.link(&engine.load(&entry)?)?;
-            anyhow::Ok(Arc::new(Linked { digest, pre }))
-        })
-        .await??;
+        let linked = tokio::task::spawn_blocking(move || Linked::new(digest, &entry, source).map(Arc::new));
+        let linked = linked.await??;
         let mut known = self.known();
         known.retain(|_, known| known.linked.strong_count() > 0 || Arc::strong_count(&known.bringing) > 1);
         known.entry(key).or_default().linked = Arc::downgrade(&linked);

@@ -50,7 +50,7 @@ impl Code {
             return code;
         }
         let app = &*wanted.apps;
-        if !image::exported(code.linked.component()) {
+        if !code.linked.initialises {
             let why = format!("it exports no {}", image::EXPORT);
             tracing::info!(app, generation, "starts without an image: {why}");
             code.without_image = Some(why);

@@ -19,7 +19,6 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use wasmtime_wasi_http::handler::ProxyPre;
 
 pub use self::{
     code::Code,
@@ -28,7 +27,7 @@ pub use self::{
 };
 use crate::{
     engine::Engine,
-    instance::{Failure, Guest, Policy, Pool, Template},
+    instance::{Failure, Policy, Pool, Template},
     plan,
 };
 
@@ -119,14 +118,14 @@ impl Generation {
             app: self.app.clone(),
             generation: self.number,
             engine: engine.clone(),
-            pre: clone_pre(&self.code.start(settings).pre),
+            linked: self.code.start(settings).clone(),
             settings: settings.clone(),
             limits: self.recipe.limits.clone(),
             grants: self.recipe.grants.clone(),
             stats: self.stats.clone(),
             cut: self.cut.clone(),
         };
-        Pool::new(Arc::new(template), policy(&self.recipe.instances, &self.code.linked.pre))
+        Pool::new(Arc::new(template), policy(&self.recipe.instances, self.code.linked.concurrent))
     }
 
     /// Where requests of this route are served.
@@ -175,23 +174,16 @@ impl Drop for Open {
 }
 
 /// A 0.2 instance serves one request at a time, whatever the manifest says; a 0.3 instance is made to serve many.
-fn policy(instances: &plan::Instances, pre: &ProxyPre<Guest>) -> Policy {
-    let (isolation, concurrency) = match pre {
-        ProxyPre::P2(_) => (plan::Isolation::Request, 1),
-        ProxyPre::P3(_) => (plan::Isolation::Reuse, instances.concurrency),
+fn policy(instances: &plan::Instances, concurrent: bool) -> Policy {
+    let (isolation, concurrency) = match concurrent {
+        false => (plan::Isolation::Request, 1),
+        true => (plan::Isolation::Reuse, instances.concurrency),
     };
     Policy {
         isolation: instances.isolation.unwrap_or(isolation),
         reuse_max: instances.reuse_max,
         concurrency,
         idle: instances.idle,
-    }
-}
-
-fn clone_pre(pre: &ProxyPre<Guest>) -> ProxyPre<Guest> {
-    match pre {
-        ProxyPre::P2(pre) => ProxyPre::P2(pre.clone()),
-        ProxyPre::P3(pre) => ProxyPre::P3(pre.clone()),
     }
 }
 

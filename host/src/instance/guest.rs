@@ -21,7 +21,7 @@ use wasmtime_wasi_http::{
 use super::{control::Control, limiter::Limiter, output::Output};
 use crate::{
     bindings::{SettingsView, View},
-    engine,
+    engine::{self, Linked},
     generation::{Living, Stats},
     plan::{Grants, Limits, Origin},
     settings::Settings,
@@ -58,7 +58,7 @@ pub struct Template {
     pub app: Arc<str>,
     pub generation: u64,
     pub engine: Arc<engine::Engine>,
-    pub pre: ProxyPre<Guest>,
+    pub linked: Arc<Linked>,
     pub settings: Arc<Settings>,
     pub limits: Limits,
     pub grants: Grants,
@@ -72,8 +72,17 @@ impl Template {
     ///
     /// # Errors
     /// When a granted directory cannot be opened any more.
-    pub(super) fn store(self: &Arc<Self>, control: &Arc<Control>) -> anyhow::Result<Store<Guest>> {
+    pub(super) fn store(
+        self: &Arc<Self>,
+        pre: &ProxyPre<Guest>,
+        control: &Arc<Control>,
+    ) -> anyhow::Result<Store<Guest>> {
         let identity = Arc::new(Identity::new(self.app.clone(), self.generation));
+        // The one of wasmtime's engines that the component was compiled for.
+        let wasmtime = match pre {
+            ProxyPre::P2(pre) => pre.engine(),
+            ProxyPre::P3(pre) => pre.engine(),
+        };
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let guest = Guest {
@@ -87,7 +96,7 @@ impl Template {
             control: control.clone(),
             _living: self.stats.instance(),
         };
-        let mut store = Store::new(self.wasmtime(), guest);
+        let mut store = Store::new(wasmtime, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
@@ -99,14 +108,6 @@ impl Template {
             Ok(UpdateDeadline::Yield(1))
         });
         Ok(store)
-    }
-
-    /// The one of wasmtime's engines that the component was compiled for.
-    fn wasmtime(&self) -> &wasmtime::Engine {
-        match &self.pre {
-            ProxyPre::P2(pre) => pre.engine(),
-            ProxyPre::P3(pre) => pre.engine(),
-        }
     }
 
     fn wasi(&self, identity: &Arc<Identity>) -> anyhow::Result<WasiCtx> {

@@ -16,7 +16,6 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
-use wasmtime_wasi_http::handler::ProxyPre;
 
 use super::{
     control::Control,
@@ -223,7 +222,7 @@ impl Pool {
     /// Whether every core has an instance of this app that computes. Instances of WASI 0.3 take several requests at once,
     /// and whether one of them computes is not known.
     fn crowded(&self, seats: &[Seat]) -> bool {
-        if matches!(self.template.pre, ProxyPre::P3(_)) {
+        if self.template.linked.concurrent {
             return false;
         }
         let computes = |seat: &&Seat| seat.serving > 0 && !seat.control.retired() && seat.control.computes();

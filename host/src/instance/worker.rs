@@ -131,9 +131,10 @@ impl Instance {
     /// Makes an instance; its output until the first request is logged under `request`.
     async fn new(template: Arc<Template>, control: &Arc<Control>, request: u64) -> Result<Self, Failure> {
         let made = async {
-            let mut store = template.store(control)?;
+            let pre = template.linked.pre()?;
+            let mut store = template.store(pre, control)?;
             store.data_mut().begin(request);
-            match control.meter(template.pre.instantiate_async(&mut store)).await {
+            match control.meter(pre.instantiate_async(&mut store)).await {
                 Ok(proxy) => Ok((store, proxy)),
                 Err(error) => Err(start_error(&error, &store, &template)),
             }

@@ -80,8 +80,6 @@ impl<T> Table<T> {
             let paths = table.ports_mut(pattern.host()).paths_mut(pattern.port());
             paths.insert(pattern.prefix(), second).map_err(|first| Conflict { first, second })?;
         }
-        let hosts = table.exact.values_mut().chain(table.suffixes.values_mut()).chain([&mut table.any]);
-        hosts.for_each(Ports::link);
         table.routes = routes;
         Ok(table)
     }
@@ -133,11 +131,6 @@ impl Ports {
             Some((_, paths)) => paths,
             None => &mut self.unnamed,
         }
-    }
-
-    fn link(&mut self) {
-        self.named.iter_mut().for_each(|(_, paths)| paths.link());
-        self.unnamed.link();
     }
 
     fn lookup(&self, port: u16, path: &str) -> Option<usize> {
