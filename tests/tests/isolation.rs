@@ -29,7 +29,7 @@ fn a_fresh_instance_has_nothing_of_those_before_it() {
         let mut connection = house.connect();
         let mut found = BTreeMap::new();
         for round in 0..40 {
-            let app = if (client + round) % 3 == 0 { "marks-too.test" } else { "marks.test" };
+            let app = if (client + round).is_multiple_of(3) { "marks-too.test" } else { "marks.test" };
             let method = METHODS[(client / 2 + round) % METHODS.len()];
             connection.send(Request::new(method, app, "/").bytes());
             *found.entry(connection.response(method).status()).or_insert(0) += 1;

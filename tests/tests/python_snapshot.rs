@@ -15,12 +15,12 @@ fn house() -> Arc<House> {
         let site = |name: &str, instances: &str, settings: &str| {
             format!("routes = [\"{name}.localhost\"]\n{instances}\n[apps.{name}.settings]\n{settings}")
         };
-        let foo = "DJANGO_SETTINGS_MODULE = \"foo.settings\"\nSITE_TITLE = \"Foo of the image\"";
-        let bar = "DJANGO_SETTINGS_MODULE = \"bar.settings\"\nSITE_TITLE = \"Bar of the image\"";
+        let foo_settings = "DJANGO_SETTINGS_MODULE = \"foo.settings\"\nSITE_TITLE = \"Foo of the image\"";
+        let bar_settings = "DJANGO_SETTINGS_MODULE = \"bar.settings\"\nSITE_TITLE = \"Bar of the image\"";
         let django = python_component("django-modern");
         Manifest::new()
-            .app_of("foo", &django, &site("foo", FRESH, foo))
-            .app_of("bar", &django, &site("bar", REUSED, bar))
+            .app_of("foo", &django, &site("foo", FRESH, foo_settings))
+            .app_of("bar", &django, &site("bar", REUSED, bar_settings))
             .app_of("flask", &python_component("flask"), &site("flask", FRESH, "SECRET_KEY = \"secret\""))
             .app_of("wsgi-p3", &python_component("wsgi-p3"), &site("wsgi-p3", FRESH, "TEXT = \"ä\""))
     })
@@ -48,12 +48,12 @@ fn instances_start_from_one_initialisation() {
 
 #[test]
 fn apps_of_one_component_have_images_of_their_own() {
-    let (foo, bar) = (info("foo.localhost"), info("bar.localhost"));
-    assert_eq!(foo["site_title"], "Foo of the image");
-    assert_eq!(bar["site_title"], "Bar of the image");
-    assert_eq!(foo["settings_module"], "foo.settings");
-    assert_eq!(bar["settings_module"], "bar.settings");
-    assert_ne!(foo["process"], bar["process"]);
+    let (one, other) = (info("foo.localhost"), info("bar.localhost"));
+    assert_eq!(one["site_title"], "Foo of the image");
+    assert_eq!(other["site_title"], "Bar of the image");
+    assert_eq!(one["settings_module"], "foo.settings");
+    assert_eq!(other["settings_module"], "bar.settings");
+    assert_ne!(one["process"], other["process"]);
 }
 
 #[test]
