@@ -66,6 +66,28 @@ fn shown(entries: &[Entry]) -> String {
 }
 
 #[test]
+fn an_entry_that_is_damaged_under_a_running_house_is_not_loaded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let manifest = Manifest::new().app("asked", "echo", "").app("late", "wait", "");
+    let house = House::start_with(&manifest, 1, |command| {
+        command.env("GUESTHOUSE_CACHE_DIR", &cache);
+    });
+    house.assert_well("asked");
+    for entry in entries(&cache) {
+        let mut bytes = fs::read(&entry).expect("compiled code");
+        bytes.reverse();
+        // A file of its own: what is loaded is mapped from the old one.
+        fs::remove_file(&entry).expect("the old one goes");
+        fs::write(&entry, bytes).expect("another takes its place");
+    }
+    assert_eq!(house.get("late", "/ok").status(), 500);
+    let line = house.log().wait_for("the reason", |entry| entry.is_failure("late"));
+    assert!(line.message().contains("restart the house"), "{line}");
+    house.assert_well("asked");
+}
+
+#[test]
 fn a_damaged_entry_is_compiled_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = folder.path().join("cache");

@@ -48,7 +48,7 @@ struct Source {
 }
 
 impl Linked {
-    /// Loads and links compiled code, to see whether that can be done, and keeps it unless that is done again at no cost.
+    /// Loads and links compiled code, to see whether that can be done. What is small is let go again until it is wanted.
     fn new(digest: ComponentDigest, entry: &Entry, source: Source) -> Result<Self> {
         let component = source.engine.load(entry)?;
         let pre = source.engine.link(&component)?;

@@ -16,8 +16,8 @@ const TABLE_KEPT_BYTES: usize = 64 << 10;
 
 /// Whether guests of an engine may be asynchronous components (WASI 0.3).
 ///
-/// wasmtime keeps account of tasks and threads for these with every call from and to the host, which makes a fresh
-/// instance a quarter dearer and a reused one a tenth (`cargo run --release -p bench`, cases `fresh` and `reused`). A
+/// wasmtime keeps account of tasks and threads for these with every call from and to the host, which makes instances
+/// dearer (`cargo run --release -p bench -- --case hello-fresh` shows it, with `Off` changed to `On` in `either`). A
 /// component that is not asynchronous has an engine without that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Concurrency {

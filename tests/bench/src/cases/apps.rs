@@ -26,6 +26,11 @@ fn crowd(bench: &Bench) -> Result<Vec<App>> {
     Ok(numbered.map(|(n, path)| App::new(&format!("app-{n:04}"), path, Isolation::Fresh)).collect())
 }
 
+/// What each of them is asked, and answers.
+fn hosts(apps: &[App]) -> Vec<(String, Expected)> {
+    apps.iter().map(|app| (app.host(), Expected::exactly(HELLO))).collect()
+}
+
 fn prepared(bench: &Bench, apps: &[App], what: &str) -> Result<House> {
     let house = House::of(&bench.guests.house, apps)?;
     house.prepare(what)?;
@@ -50,6 +55,8 @@ pub(super) fn crowded(bench: &Bench) -> Result<Vec<Row>> {
         let all: Vec<App> = std::iter::once(app).chain(others.iter().cloned()).collect();
         let mut crowd = prepared(bench, &all, "a house of many apps")?.open()?;
         crowd.name = format!("with {} other apps", bench.apps);
+        // Small apps are loaded with their first request.
+        each_once(crowd.address, &hosts(&others)).with_context(|| crowd.said())?;
         let case = format!("{kind}, {} other apps loaded", bench.apps);
         let entrants = [entrant(&crowd, &host, &expected), entrant(&alone, &host, &expected)];
         let outcomes = contest(bench, &case, &entrants)?;
@@ -93,7 +100,7 @@ pub(super) fn idle(bench: &Bench) -> Result<Vec<Row>> {
 pub(super) fn first_answer(bench: &Bench) -> Result<Vec<Row>> {
     let apps = crowd(bench)?;
     let house = prepared(bench, &apps, "a house of many apps")?;
-    let hosts: Vec<_> = apps.iter().map(|app| (app.host(), Expected::exactly(HELLO))).collect();
+    let hosts = hosts(&apps);
     let mut p99_ms = Vec::new();
     for number in 1..=bench.rounds {
         let server = house.open()?;
