@@ -290,11 +290,13 @@ fn no_queue_means_no_waiting() {
 fn the_queue_is_served_in_the_order_of_arrival() {
     let house = House::start(&Manifest::new().app("wait", "wait", "limits.concurrent = 1"));
     let mut waiting = Vec::new();
-    for name in ["a", "b", "c", "d"] {
+    for (before, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
         let mut connection = house.connect();
-        connection.send(Request::get("wait.test", &format!("/?ms=300&name={name}")).bytes());
-        // An answer on another connection says that the house has come to what was sent before.
-        assert_eq!(house.get("nobody", "/").status(), 404);
+        connection.send(Request::get("wait.test", &format!("/?ms=1000&name={name}")).bytes());
+        house.api().wait_for_app("wait", "it stands in the queue", |app| {
+            let serving = &app["serving"];
+            serving["in_flight"] == 1 && serving["waiting"] == before
+        });
         waiting.push(connection);
     }
     for connection in &mut waiting {

@@ -130,7 +130,7 @@ where
         body::Incoming::new(body, limits.body_bytes, stall_max, watch.clone()).boxed_unsync()
     });
     let (job, mut exchange) = exchange(request, access.request, occupied);
-    pool.submit(job).await;
+    pool.submit(job);
     let response = tokio::select! {
         biased;
         head = exchange.head() => head?,

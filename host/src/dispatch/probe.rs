@@ -36,7 +36,7 @@ pub async fn probe(generation: &Generation, probe: &Probe, counters: &Counters) 
         let admitted = generation.admit().await.map_err(|failure| failure.to_string())?;
         let occupied = Occupied { _admitted: admitted, _token: counters.busy.token() };
         let (job, mut exchange) = exchange(request, id, occupied);
-        pool.submit(job).await;
+        pool.submit(job);
         let (head, body) = exchange.head().await.map_err(|failure| failure.to_string())?.into_parts();
         let body = exchange.body(body, None, deadline);
         // The status counts; the body is read so that the guest can end in peace.

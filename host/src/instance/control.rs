@@ -139,6 +139,10 @@ impl Control {
         self.idle.store(idle, Ordering::Release);
     }
 
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::Acquire)
+    }
+
     pub(super) fn retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
     }

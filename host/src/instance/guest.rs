@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use anyhow::Context as _;
-use http::Uri;
+use http::{HeaderName, Uri};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -226,7 +226,14 @@ impl Origin {
 type SendResult =
     Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
 
+/// In one place, where wasmtime's own look would make the list anew for each field of each request.
+static FORBIDDEN_FIELDS: [HeaderName; 9] = wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
+
 impl WasiHttpHooks for Hooks {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        FORBIDDEN_FIELDS.contains(name)
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,

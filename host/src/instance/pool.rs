@@ -5,10 +5,17 @@
 //! long as every core has one that computes, another would only take memory and cores from them: requests wait in line
 //! for the next that is free, though not for longer than [`PATIENCE`]. As soon as an instance waits for something outside,
 //! the next request has one of its own. How many requests may be here at once is not decided here (see `generation`).
+//!
+//! A worker of WASI 0.2 that is idle is no task: it lies *parked* in its seat, and the connection that brings it a request
+//! runs it. Most requests are answered then without that anybody is woken. Only a worker that has to wait for something
+//! becomes a task, until it is idle again.
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -58,6 +65,23 @@ struct State {
     line: VecDeque<(Instant, Job)>,
     /// A task looks after those that have stood for too long.
     watched: bool,
+    /// A task looks after workers that have been parked for too long.
+    swept: bool,
+}
+
+/// A worker, as something that runs until it has to wait.
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An idle worker that nobody runs.
+struct Parked {
+    work: Work,
+    since: Instant,
+}
+
+/// A worker that has something to do, and the seat that it has.
+struct Ready {
+    id: u64,
+    work: Work,
 }
 
 /// What the pool knows of one worker.
@@ -67,6 +91,7 @@ struct Seat {
     control: Arc<Control>,
     serving: usize,
     begun: u64,
+    parked: Option<Parked>,
 }
 
 /// A worker's own handle on its seat.
@@ -83,19 +108,21 @@ impl State {
         self.seats.iter_mut().find(|seat| seat.id == id)
     }
 
-    /// Gives the request to the instance in this seat. Gives it back where the worker has ended.
-    fn give(&mut self, index: usize, job: Job, reuse_max: u64) -> Option<Job> {
-        let Some(seat) = self.seats.get_mut(index) else { return Some(job) };
+    /// Gives the request to the instance in this seat, and its worker to the caller where it was parked. Gives the request
+    /// back where the worker has ended.
+    fn give(&mut self, index: usize, job: Job, reuse_max: u64) -> Result<Option<Ready>, Job> {
+        let Some(seat) = self.seats.get_mut(index) else { return Err(job) };
         if !job.reply.attach(&seat.control) {
-            return None;
+            return Ok(None);
         }
         seat.take();
         let sent = seat.jobs.send(job);
+        let ready = seat.parked.take().map(|parked| Ready { id: seat.id, work: parked.work });
         if seat.begun >= reuse_max {
             // The worker ends when the channel is closed and empty.
             self.seats.remove(index);
         }
-        sent.err().map(|mpsc::error::SendError(job)| job)
+        sent.map(|()| ready).map_err(|mpsc::error::SendError(job)| job)
     }
 }
 
@@ -118,7 +145,9 @@ impl Pool {
 
     /// Lets every idle instance go, and every busy one with its last request.
     pub fn close(&self) {
-        self.state().seats.clear();
+        // Parked workers go with their seats, and look into the pool as they do.
+        let seats = std::mem::take(&mut self.state().seats);
+        drop(seats);
     }
 
     /// Starts instances before there are requests for them: `count` where they are kept, never more than cores; else one,
@@ -138,7 +167,9 @@ impl Pool {
             let (sender, jobs) = mpsc::unbounded_channel();
             let control = Arc::new(Control::new());
             let chair = self.seat(sender, jobs, &control, 0);
-            tokio::spawn(worker::ahead(self.template.clone(), self.policy, control, chair, tell));
+            let id = chair.id;
+            let work = worker::ahead(self.template.clone(), self.policy, control, chair, tell);
+            self.start_task(Ready { id, work: Box::pin(work) });
             told.push(answer);
         }
         for answer in told {
@@ -160,7 +191,8 @@ impl Pool {
         let id = state.next_seat;
         if self.policy.reuse_max > 1 {
             let begun = given as u64;
-            state.seats.push(Seat { id, jobs: sender, control: control.clone(), serving: given, begun });
+            let control = control.clone();
+            state.seats.push(Seat { id, jobs: sender, control, serving: given, begun, parked: None });
         }
         Chair { pool: self.clone(), id, jobs, alarm: Alarm::default() }
     }
@@ -169,41 +201,85 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands the request to an instance, or lets it stand in line for one. Never waits: a fresh instance begins at once,
-    /// which for most requests is all that there is to do, and goes on as a task of its own.
-    pub async fn submit(self: &Arc<Self>, job: Job) {
+    /// Hands the request to an instance, or lets it stand in line for one. Never waits: an instance begins at once, which
+    /// for most requests is all that there is to do, and goes on as a task of its own.
+    pub fn submit(self: &Arc<Self>, job: Job) {
         match self.policy.isolation {
             Isolation::Request => {
                 let control = Arc::new(Control::new());
                 if !job.reply.attach(&control) {
                     return;
                 }
-                let mut work = Box::pin(worker::once(self.template.clone(), control, job));
-                if futures::poll!(work.as_mut()).is_pending() {
+                let mut work: Work = Box::pin(worker::once(self.template.clone(), control, job));
+                if advance(&mut work).is_pending() {
                     tokio::spawn(work);
                 }
             }
-            Isolation::Reuse => self.submit_reuse(job),
+            Isolation::Reuse => {
+                let Some(mut ready) = self.assign(job) else { return };
+                if self.template.linked.concurrent {
+                    // Its requests are others' as well.
+                    self.start_task(ready);
+                } else if advance(&mut ready.work).is_pending()
+                    && let Err(ready) = self.park(ready)
+                {
+                    self.start_task(ready);
+                }
+            }
         }
     }
 
-    fn submit_reuse(self: &Arc<Self>, job: Job) {
+    /// Gives the request to an instance, or lets it stand in line for one. A worker that comes back has to be run.
+    fn assign(self: &Arc<Self>, job: Job) -> Option<Ready> {
         let mut state = self.state();
         if let Some(index) = self.choose(&state.seats) {
-            let given_back = state.give(index, job, self.policy.reuse_max);
+            let given = state.give(index, job, self.policy.reuse_max);
             drop(state);
-            if let Some(job) = given_back {
-                self.spawn(job);
-            }
+            given.unwrap_or_else(|job| self.worker(job))
         } else if self.crowded(&state.seats) {
             state.line.push_back((Instant::now(), job));
             if !std::mem::replace(&mut state.watched, true) {
                 tokio::spawn(watch(Arc::downgrade(self)));
             }
+            None
         } else {
             drop(state);
-            self.spawn(job);
+            self.worker(job)
         }
+    }
+
+    /// Puts a worker that has just been run into its seat, for the next request.
+    ///
+    /// # Errors
+    /// Gives it back where it is not idle, or has no seat any more.
+    fn park(self: &Arc<Self>, ready: Ready) -> Result<(), Ready> {
+        let mut state = self.state();
+        let State { seats, swept, .. } = &mut *state;
+        let idle = |seat: &&mut Seat| seat.id == ready.id && seat.serving == 0 && seat.control.is_idle();
+        let Some(seat) = seats.iter_mut().find(idle) else { return Err(ready) };
+        seat.parked = Some(Parked { work: ready.work, since: Instant::now() });
+        if !std::mem::replace(swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self), self.policy.idle));
+        }
+        Ok(())
+    }
+
+    /// Runs a worker as a task, until it ends or can be parked.
+    fn start_task(self: &Arc<Self>, ready: Ready) {
+        if self.template.linked.concurrent {
+            tokio::spawn(ready.work);
+            return;
+        }
+        let pool = self.clone();
+        let mut running = Some(ready);
+        tokio::spawn(poll_fn(move |cx| {
+            let Some(mut ready) = running.take() else { return Poll::Ready(()) };
+            if ready.work.as_mut().poll(cx).is_pending() {
+                // A request that comes in from here on wakes this task.
+                running = pool.park(ready).err();
+            }
+            if running.is_some() { Poll::Pending } else { Poll::Ready(()) }
+        }));
     }
 
     /// An idle instance, or where there are enough of them the least loaded with room.
@@ -237,24 +313,54 @@ impl Pool {
         }
         let first = state.line.pop_front();
         drop(state);
-        if let Some((_, job)) = first {
-            self.spawn(job);
+        if let Some(ready) = first.and_then(|(_, job)| self.worker(job)) {
+            self.start_task(ready);
         }
     }
 
-    fn spawn(self: &Arc<Self>, job: Job) {
+    /// A new worker for the request; none where nobody waits for it any more.
+    fn worker(self: &Arc<Self>, job: Job) -> Option<Ready> {
         let control = Arc::new(Control::new());
         if !job.reply.attach(&control) {
-            return;
+            return None;
         }
         let (sender, jobs) = mpsc::unbounded_channel();
         // The channel keeps the job whatever becomes of the worker.
-        if sender.send(job).is_err() {
-            return;
-        }
+        sender.send(job).ok()?;
         let chair = self.seat(sender, jobs, &control, 1);
-        tokio::spawn(worker::many(self.template.clone(), self.policy, control, chair));
+        let id = chair.id;
+        let work = Box::pin(worker::many(self.template.clone(), self.policy, control, chair));
+        Some(Ready { id, work })
     }
+}
+
+/// Lets workers go that have been parked for longer than `idle_max`. Ends when none is parked.
+async fn sweep(pool: Weak<Pool>, idle_max: Duration) {
+    while let Some(strong) = pool.upgrade() {
+        let now = Instant::now();
+        let (expired, next) = {
+            let mut state = strong.state();
+            let expires = |seat: &Seat| seat.parked.as_ref().map(|parked| parked.since + idle_max);
+            let is_over = |seat: &mut Seat| expires(seat).is_some_and(|expires| expires <= now);
+            let expired: Vec<Seat> = state.seats.extract_if(.., is_over).collect();
+            let next = state.seats.iter().filter_map(expires).min();
+            state.swept = next.is_some();
+            (expired, next)
+        };
+        // They look into the pool as they go.
+        drop(expired);
+        drop(strong);
+        match next {
+            Some(next) => sleep_until(next).await,
+            None => return,
+        }
+    }
+}
+
+/// Runs a worker until it has to wait. Whoever called goes on meanwhile: nobody is woken for it before it is polled again,
+/// as a task, or with its next request.
+fn advance(work: &mut Work) -> Poll<()> {
+    work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Gives those who have stood in line for too long an instance of their own. Ends when nobody stands there.
@@ -272,8 +378,8 @@ async fn watch(pool: Weak<Pool>) {
         };
         if due <= Instant::now() {
             let first = strong.state().line.pop_front();
-            if let Some((_, job)) = first {
-                strong.spawn(job);
+            if let Some(ready) = first.and_then(|(_, job)| strong.worker(job)) {
+                strong.start_task(ready);
             }
         } else {
             drop(strong);
@@ -333,7 +439,9 @@ impl Drop for Chair {
         self.pool.state().seats.retain(|seat| seat.id != self.id);
         self.jobs.close();
         while let Ok(job) = self.jobs.try_recv() {
-            self.pool.submit_reuse(job);
+            if let Some(ready) = self.pool.assign(job) {
+                self.pool.start_task(ready);
+            }
         }
         self.pool.relieve();
     }

@@ -78,7 +78,7 @@ pub(super) async fn ahead(
             // Who asked may have gone; the instance is as good.
             let _ = tell.send(Ok(()));
             let first = match instance.proxy {
-                Proxy::P2(_) => idle(&mut chair, policy.idle).await,
+                Proxy::P2(_) => chair.jobs.recv().await,
                 Proxy::P3(_) => None,
             };
             instance.serve_many(policy, control, chair, first).await;
@@ -179,7 +179,7 @@ impl Instance {
             chair.release();
             next = match chair.next_in_line() {
                 Some(job) => Some(job),
-                None => idle(&mut chair, policy.idle).await,
+                None => chair.jobs.recv().await,
             };
         }
         drop(chair);
