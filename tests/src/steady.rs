@@ -17,12 +17,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, getpriority_process, setpriority_process},
+};
 
 use crate::{Request, Response, Times};
 
 /// Connections at once. Where all are busy a request waits, and its time counts.
-const LANES_MAX: usize = 256;
+const LANES_MAX: usize = 1_000;
 /// Requests at once while it is measured how many can be served.
 const LANES_FULL: usize = 16;
 /// After which a request is lost.
@@ -107,6 +110,7 @@ impl Steady {
             idle: Vec::new(),
             busy: Vec::new(),
             due: VecDeque::new(),
+            behind: false,
         };
         let thread = thread::spawn({
             let shared = shared.clone();
@@ -158,6 +162,8 @@ struct Asking {
     idle: Vec<Lane>,
     busy: Vec<Lane>,
     due: VecDeque<Instant>,
+    /// Requests wait for a connection, since the house has kept all of them busy.
+    behind: bool,
 }
 
 impl Asking {
@@ -187,8 +193,7 @@ impl Asking {
             if stops && self.busy.is_empty() {
                 return;
             }
-            self.wait(wait);
-            self.read(&mut measured);
+            self.read(wait, &mut measured);
             let mut all = shared.measured.lock().unwrap_or_else(PoisonError::into_inner);
             all.times.add(measured.times);
             all.late.add(measured.late);
@@ -202,6 +207,7 @@ impl Asking {
         while let Some(due) = self.due.front().copied() {
             let ready = self.busy.len() < LANES_MAX;
             if !ready && due.elapsed() < PATIENCE {
+                self.behind = true;
                 return;
             }
             self.due.pop_front();
@@ -215,11 +221,14 @@ impl Asking {
                     lane.due = due;
                     lane.answer.clear();
                     self.busy.push(lane);
-                    measured.late.push(late);
+                    if !self.behind {
+                        measured.late.push(late);
+                    }
                 }
                 Err(error) => measured.lose(format!("the request is not taken: {error}")),
             }
         }
+        self.behind = false;
     }
 
     /// A connection that stands open, or a new one.
@@ -237,21 +246,19 @@ impl Asking {
         Ok(Lane { socket, due: Instant::now(), answer: Vec::new() })
     }
 
-    /// Waits for an answer, and no longer than this.
-    fn wait(&self, longest: Duration) {
-        let mut sockets: Vec<PollFd<'_>> =
-            self.busy.iter().map(|lane| PollFd::new(&lane.socket, PollFlags::IN)).collect();
+    /// Waits for answers, no longer than this, and reads what has come of them.
+    fn read(&mut self, longest: Duration, measured: &mut Measured) {
         let longest = Timespec {
             tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: longest.subsec_nanos().into(),
         };
+        let mut sockets: Vec<PollFd<'_>> =
+            self.busy.iter().map(|lane| PollFd::new(&lane.socket, PollFlags::IN)).collect();
         // A signal ends it early, and it is waited again.
         let _ = poll(&mut sockets, Some(&longest));
-    }
-
-    fn read(&mut self, measured: &mut Measured) {
-        for mut lane in std::mem::take(&mut self.busy) {
-            match lane.read(&self.expected) {
+        let ready: Vec<bool> = sockets.iter().map(|socket| !socket.revents().is_empty()).collect();
+        for (mut lane, ready) in std::mem::take(&mut self.busy).into_iter().zip(ready) {
+            match if ready { lane.read(&self.expected) } else { Ok(None) } {
                 Ok(None) if lane.due.elapsed() < PATIENCE => self.busy.push(lane),
                 Ok(None) => measured.lose(format!("no answer within {PATIENCE:?}")),
                 Ok(Some(closes)) => {
@@ -310,11 +317,13 @@ fn take_precedence() {
     }
 }
 
-/// Puts the calling thread behind ordinary ones.
+/// Puts the calling thread behind others of this program and of the house.
 pub(crate) fn give_precedence() {
-    let number = thread_id().and_then(|thread| thread.parse().ok()).and_then(rustix::process::Pid::from_raw);
+    let number = thread_id().and_then(|thread| thread.parse().ok()).and_then(Pid::from_raw);
     // A thread that competes as others do makes the load a heavier one, and no other.
-    let _ = rustix::process::setpriority_process(number, 19);
+    if let Ok(nice) = getpriority_process(number) {
+        let _ = setpriority_process(number, (nice + 10).min(19));
+    }
 }
 
 /// How the kernel calls this thread (`proc_thread-self(5)`).
