@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    os::fd::OwnedFd,
     process::{Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,7 +19,7 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::{Timespec, epoll},
     process::{Pid, getpriority_process, setpriority_process},
 };
 
@@ -30,6 +31,8 @@ const LANES_MAX: usize = 1_000;
 const LANES_FULL: usize = 16;
 /// After which a request is lost.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a request is lost.
+const LOOK: Duration = Duration::from_millis(100);
 /// How many losses are kept with their reasons.
 const REASONS_MAX: usize = 20;
 
@@ -107,10 +110,13 @@ impl Steady {
             request: request.bytes(),
             expected: expected.body.clone(),
             interval,
+            poll: epoll::create(epoll::CreateFlags::CLOEXEC).expect("the system's events"),
+            lanes: Vec::new(),
             idle: Vec::new(),
-            busy: Vec::new(),
+            busy: 0,
             due: VecDeque::new(),
             behind: false,
+            looked: Instant::now(),
         };
         let thread = thread::spawn({
             let shared = shared.clone();
@@ -147,8 +153,8 @@ impl Drop for Steady {
 /// One connection.
 struct Lane {
     socket: TcpStream,
-    /// When the request that it carries was due.
-    due: Instant,
+    /// When the request that it carries was due; none where it is idle.
+    due: Option<Instant>,
     answer: Vec<u8>,
 }
 
@@ -158,12 +164,17 @@ struct Asking {
     expected: Vec<u8>,
     /// Without one, a request is due whenever there are fewer than [`LANES_FULL`].
     interval: Option<Duration>,
-    /// The one that was used last comes last, and is used first.
-    idle: Vec<Lane>,
-    busy: Vec<Lane>,
+    poll: OwnedFd,
+    /// By their places, by which their events are told too.
+    lanes: Vec<Option<Lane>>,
+    /// Places of lanes that are idle. The one that was used last comes last, and is used first.
+    idle: Vec<usize>,
+    busy: usize,
     due: VecDeque<Instant>,
     /// Requests wait for a connection, since the house has kept all of them busy.
     behind: bool,
+    /// When it was last looked whether any has waited for too long.
+    looked: Instant,
 }
 
 impl Asking {
@@ -182,15 +193,15 @@ impl Asking {
                     next += interval;
                 }
             } else {
-                self.due.extend((self.busy.len()..LANES_FULL).map(|_| now));
+                self.due.extend((self.busy..LANES_FULL).map(|_| now));
             }
             self.send_due(&mut measured);
             let wait = if self.interval.is_some() && !stops {
                 next.saturating_duration_since(Instant::now())
             } else {
-                Duration::from_millis(100)
+                LOOK
             };
-            if stops && self.busy.is_empty() {
+            if stops && self.busy == 0 {
                 return;
             }
             self.read(wait, &mut measured);
@@ -205,7 +216,7 @@ impl Asking {
 
     fn send_due(&mut self, measured: &mut Measured) {
         while let Some(due) = self.due.front().copied() {
-            let ready = self.busy.len() < LANES_MAX;
+            let ready = self.busy < LANES_MAX;
             if !ready && due.elapsed() < PATIENCE {
                 self.behind = true;
                 return;
@@ -216,34 +227,45 @@ impl Asking {
                 continue;
             }
             let late = due.elapsed();
-            match self.lane().and_then(|mut lane| lane.socket.write_all(&self.request).map(|()| lane)) {
-                Ok(mut lane) => {
-                    lane.due = due;
-                    lane.answer.clear();
-                    self.busy.push(lane);
-                    if !self.behind {
-                        measured.late.push(late);
-                    }
-                }
+            match self.send(due) {
+                Ok(()) if self.behind => {}
+                Ok(()) => measured.late.push(late),
                 Err(error) => measured.lose(format!("the request is not taken: {error}")),
             }
         }
         self.behind = false;
     }
 
-    /// A connection that stands open, or a new one.
-    fn lane(&mut self) -> io::Result<Lane> {
-        while let Some(mut lane) = self.idle.pop() {
-            // A house may close what was idle for long: then nothing is there to read, and it is no error.
-            match lane.socket.read(&mut [0]) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(lane),
-                _ => {}
-            }
+    /// Sends on a connection that stands open, or on a new one.
+    fn send(&mut self, due: Instant) -> io::Result<()> {
+        let place = match self.idle.pop() {
+            Some(place) => place,
+            None => self.open()?,
+        };
+        let Some(lane) = &mut self.lanes[place] else { return Err(io::ErrorKind::NotConnected.into()) };
+        lane.due = Some(due);
+        lane.answer.clear();
+        let sent = lane.socket.write_all(&self.request);
+        match sent {
+            Ok(()) => self.busy += 1,
+            Err(_) => self.lanes[place] = None,
         }
+        sent
+    }
+
+    fn open(&mut self) -> io::Result<usize> {
         let socket = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        Ok(Lane { socket, due: Instant::now(), answer: Vec::new() })
+        let place = self.lanes.iter().position(Option::is_none).unwrap_or(self.lanes.len());
+        epoll::add(&self.poll, &socket, epoll::EventData::new_u64(place as u64), epoll::EventFlags::IN)?;
+        let lane = Some(Lane { socket, due: None, answer: Vec::new() });
+        if place == self.lanes.len() {
+            self.lanes.push(lane);
+        } else {
+            self.lanes[place] = lane;
+        }
+        Ok(place)
     }
 
     /// Waits for answers, no longer than this, and reads what has come of them.
@@ -252,23 +274,51 @@ impl Asking {
             tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: longest.subsec_nanos().into(),
         };
-        let mut sockets: Vec<PollFd<'_>> =
-            self.busy.iter().map(|lane| PollFd::new(&lane.socket, PollFlags::IN)).collect();
+        let mut events = Vec::with_capacity(LANES_MAX);
         // A signal ends it early, and it is waited again.
-        let _ = poll(&mut sockets, Some(&longest));
-        let ready: Vec<bool> = sockets.iter().map(|socket| !socket.revents().is_empty()).collect();
-        for (mut lane, ready) in std::mem::take(&mut self.busy).into_iter().zip(ready) {
-            match if ready { lane.read(&self.expected) } else { Ok(None) } {
-                Ok(None) if lane.due.elapsed() < PATIENCE => self.busy.push(lane),
-                Ok(None) => measured.lose(format!("no answer within {PATIENCE:?}")),
+        let _ = epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&longest));
+        for event in &events {
+            let place = event.data.u64() as usize;
+            let Some(lane) = &mut self.lanes[place] else { continue };
+            let Some(due) = lane.due else {
+                // A house may close what was idle for long.
+                self.drop_lane(place);
+                continue;
+            };
+            match lane.read(&self.expected) {
+                Ok(None) => {}
                 Ok(Some(closes)) => {
-                    measured.times.push(lane.due.elapsed());
-                    if !closes {
-                        self.idle.push(lane);
+                    measured.times.push(due.elapsed());
+                    self.busy -= 1;
+                    lane.due = None;
+                    if closes {
+                        self.lanes[place] = None;
+                    } else {
+                        self.idle.push(place);
                     }
                 }
-                Err(why) => measured.lose(why),
+                Err(why) => {
+                    measured.lose(why);
+                    self.drop_lane(place);
+                }
             }
+        }
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            let late = |lane: &Lane| lane.due.is_some_and(|due| due.elapsed() >= PATIENCE);
+            let places: Vec<usize> =
+                (0..self.lanes.len()).filter(|&place| self.lanes[place].as_ref().is_some_and(late)).collect();
+            for place in places {
+                measured.lose(format!("no answer within {PATIENCE:?}"));
+                self.drop_lane(place);
+            }
+        }
+    }
+
+    fn drop_lane(&mut self, place: usize) {
+        match self.lanes[place].take() {
+            Some(Lane { due: Some(_), .. }) => self.busy -= 1,
+            _ => self.idle.retain(|&idle| idle != place),
         }
     }
 }
@@ -277,18 +327,15 @@ impl Lane {
     /// Reads what has come. Once the answer is whole and right: whether the house closes after it.
     fn read(&mut self, expected: &[u8]) -> Result<Option<bool>, String> {
         let mut buffer = [0; 16 * 1024];
-        let ended = loop {
-            match self.socket.read(&mut buffer) {
-                Ok(0) => break true,
-                Ok(count) => self.answer.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.to_string()),
+        let ended = match self.socket.read(&mut buffer) {
+            Ok(0) => true,
+            Ok(count) => {
+                self.answer.extend_from_slice(&buffer[..count]);
+                false
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error.to_string()),
         };
-        if !ended && self.answer.is_empty() {
-            return Ok(None);
-        }
         match Response::parse(&self.answer) {
             Ok(answer) if answer.status() == 200 && answer.body == expected => Ok(Some(answer.head.closes())),
             Ok(answer) => {
