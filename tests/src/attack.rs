@@ -18,8 +18,6 @@ use serde_json::json;
 
 use crate::{Admin, Connection, House, Manifest, PATIENCE, Request, steady::give_precedence};
 
-/// The name of the app that attacks.
-const APP: &str = "hostile";
 /// Connections that the server keeps open which hostile apps connect to.
 const KEPT_MAX: usize = 4_000;
 /// The stack of a client's thread, of which there may be a thousand.
@@ -77,9 +75,14 @@ impl Outcomes {
         }
     }
 
+    /// What of it is not safe.
+    pub fn others_than(&self, attack: &Attack) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|outcome| !attack.safe.contains(outcome))
+    }
+
     /// What of it is not safe, or missing.
     pub fn unsafe_for(&self, attack: &Attack) -> Option<String> {
-        if let Some(other) = self.0.keys().find(|outcome| !attack.safe.contains(&outcome.as_str())) {
+        if let Some(other) = self.others_than(attack).next() {
             return Some(format!("{other} is not among {:?}", attack.safe));
         }
         let first = attack.safe.first()?;
@@ -121,7 +124,7 @@ impl Attack {
             Strength::Short => "cpu-ms = 300\nlimits.request-ms = 1000\nlimits.stream-ms = 1500",
         };
         let keys = self.keys.replace("{server}", &server.address.to_string());
-        manifest.app(APP, self.guest, &format!("limits.{times}\n{keys}"))
+        manifest.app(&self.app_name(), self.guest, &format!("limits.{times}\n{keys}"))
     }
 
     /// Begins. `server` is the one that [`Attack::app`] was told.
@@ -130,13 +133,13 @@ impl Attack {
         let request = self.request(server);
         let threads = (0..self.connections)
             .map(|number| {
-                let (shared, request) = (shared.clone(), request.clone());
+                let (shared, request, app) = (shared.clone(), request.clone(), self.app_name());
                 let (address, by, admin) =
                     (house.address(), self.by, matches!(self.by, By::Swap).then(|| house.api()));
                 let client = move || {
                     give_precedence();
                     match admin {
-                        Some(admin) => swap(&admin, number, &shared),
+                        Some(admin) => swap(&admin, &app, number, &shared),
                         None => ask(address, &request, by, &shared),
                     }
                 };
@@ -146,8 +149,13 @@ impl Attack {
         Attacking { shared, threads }
     }
 
+    /// So that all attacks may live in one house.
+    fn app_name(&self) -> String {
+        format!("hostile-{}", self.name)
+    }
+
     fn request(&self, server: &Silent) -> Request {
-        let host = format!("{APP}.test");
+        let host = format!("{}.test", self.app_name());
         match self.by {
             By::Get(target) => Request::get(&host, &target.replace("{server}", &server.address.to_string())),
             By::Post(mib) => Request::post(&host, "/", vec![b'x'; mib << 20]),
@@ -256,14 +264,14 @@ fn once(connection: &mut Connection, request: &[u8], method: &str) -> (String, b
     }
 }
 
-fn swap(admin: &Admin, client: usize, shared: &Shared) {
+fn swap(admin: &Admin, app: &str, client: usize, shared: &Shared) {
     for number in 0_u64.. {
         if shared.stops() {
             return;
         }
         // Each is another image: one that is known to be impossible is not taken again.
         let settings = json!({ "MARK": format!("{client}-{number}"), "DO": "spin" });
-        shared.note(match admin.try_swap(APP, &json!({ "settings": settings })) {
+        shared.note(match admin.try_swap(app, &json!({ "settings": settings })) {
             Ok(reply) => reply.status.to_string(),
             Err(_) => "closed".to_owned(),
         });

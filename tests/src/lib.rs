@@ -38,7 +38,7 @@ pub use memory::Memory;
 pub use mounts::{Mounted, read_only, small_disk};
 pub use random::Random;
 pub use steady::{Measured, Steady};
-pub use swapping::{Swapping, growth};
+pub use swapping::{Swapper, Swapping, growth};
 pub use tools::tool;
 pub use version::{Floor, Version};
 

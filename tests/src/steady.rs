@@ -19,7 +19,7 @@ use std::{
 };
 
 use rustix::{
-    event::{Timespec, epoll},
+    event::{PollFd, PollFlags, Timespec, epoll, poll},
     process::{Pid, getpriority_process, setpriority_process},
 };
 
@@ -274,9 +274,12 @@ impl Asking {
             tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: longest.subsec_nanos().into(),
         };
+        // What waits for the events themselves may count in whole milliseconds. A signal ends it early, and it is waited
+        // again.
+        let _ = poll(&mut [PollFd::new(&self.poll, PollFlags::IN)], Some(&longest));
         let mut events = Vec::with_capacity(LANES_MAX);
-        // A signal ends it early, and it is waited again.
-        let _ = epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&longest));
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let _ = epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&now));
         for event in &events {
             let place = event.data.u64() as usize;
             let Some(lane) = &mut self.lanes[place] else { continue };
