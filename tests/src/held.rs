@@ -26,6 +26,13 @@ impl Held {
         Some(Held { memory_kib: number("VmRSS:")?, threads: number("Threads:")?, descriptors })
     }
 
+    /// Whether this is as much as was held before, or more by no more than so much of each.
+    pub fn is_within(self, before: Held, noise: Held) -> bool {
+        self.memory_kib <= before.memory_kib + noise.memory_kib
+            && self.threads <= before.threads + noise.threads
+            && self.descriptors <= before.descriptors + noise.descriptors
+    }
+
     pub fn memory_mib(&self) -> u64 {
         self.memory_kib / 1024
     }

@@ -29,6 +29,9 @@ const CAPACITY: Duration = Duration::from_secs(4);
 /// What a house may take to let go of what an attack made it hold.
 const SETTLING: Duration = Duration::from_secs(15);
 
+/// What differs between two equal moments: memory in KiB, threads, descriptors.
+const NOISE: Held = Held { memory_kib: 16 * 1024, threads: 2, descriptors: 4 };
+
 fn main() -> ExitCode {
     let options = match Options::parse(env::args().skip(1)) {
         Ok(options) => options,
@@ -145,8 +148,7 @@ fn settled(house: &House, before: Option<Held>) -> Option<Held> {
     let deadline = Instant::now() + SETTLING;
     loop {
         let (held, before) = (house.held()?, before?);
-        let back = held.threads <= before.threads && held.descriptors <= before.descriptors;
-        if (back && held.memory_kib <= before.memory_kib + 16 * 1024) || Instant::now() >= deadline {
+        if held.is_within(before, NOISE) || Instant::now() >= deadline {
             return Some(held);
         }
         thread::sleep(Duration::from_millis(100));

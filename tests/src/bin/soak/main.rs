@@ -156,7 +156,7 @@ fn report(reference: Option<Held>, end: Option<Held>, good: &Good, faults: &[Str
     };
     println!("\nafter the reference time  {reference}");
     println!("at the end                {end}");
-    let grown = !within(end, reference);
+    let grown = !end.is_within(reference, NOISE);
     println!("{}", if grown { "GROWN beyond noise" } else { "the same, but for noise" });
     println!("good answers {}, lost or wrong {}", good.served, good.lost.len());
     for fault in faults.iter().take(50) {
@@ -165,18 +165,12 @@ fn report(reference: Option<Held>, end: Option<Held>, good: &Good, faults: &[Str
     !grown && faults.is_empty()
 }
 
-fn within(held: Held, bound: Held) -> bool {
-    held.memory_kib <= bound.memory_kib + NOISE.memory_kib
-        && held.threads <= bound.threads + NOISE.threads
-        && held.descriptors <= bound.descriptors + NOISE.descriptors
-}
-
 /// What the house holds between two attacks, when what the last one made it hold is gone: the least within a time, or as
 /// soon as it is within the bound.
 fn settled(house: &House, bound: Option<Held>) -> Option<Held> {
     let deadline = Instant::now() + SETTLING;
     let mut least = house.held()?;
-    while Instant::now() < deadline && !bound.is_some_and(|bound| within(least, bound)) {
+    while Instant::now() < deadline && !bound.is_some_and(|bound| least.is_within(bound, NOISE)) {
         thread::sleep(Duration::from_millis(200));
         let held = house.held()?;
         least.memory_kib = least.memory_kib.min(held.memory_kib);
