@@ -57,9 +57,9 @@ pub(super) const ALL: &[Attack] = &[
     .keys("instances = { isolation = \"request\", snapshot = true }")
     .by(By::Swap)
     .connections(2),
-    get("allocate", "takes and writes all memory that it may have", "allocate", "/", &["200", "503"])
+    get("allocate", "takes and writes all memory that it may have", "allocate", "/", &["200", "504", "503"])
         .keys("limits.memory-mib = 64\nlimits.concurrent = 16\ninstances.isolation = \"request\""),
-    get("allocate-vec", "allocates until it aborts", "allocate", "/vec", &["500", "503"])
+    get("allocate-vec", "allocates until it aborts", "allocate", "/vec", &["500", "504", "503"])
         .keys("limits.memory-mib = 64\nlimits.concurrent = 16\ninstances.isolation = \"request\""),
     get(
         "many-memories",
