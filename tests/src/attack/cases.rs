@@ -103,9 +103,15 @@ pub(super) const ALL: &[Attack] = &[
         &["500", "504", "503"],
     )
     .keys("grants.http = [\"http://{server}\"]\ninstances.isolation = \"request\""),
-    get("hoards", "keeps handles until the host gives no more", "hoards", "/", &["500", "503"]),
-    get("hoards-p3", "keeps handles until the host gives no more (0.3)", "hoards-p3", "/", &["500", "503"])
-        .keys(REUSE),
+    get("hoards", "keeps handles until the host gives no more", "hoards", "/", &["500", "504", "503"]),
+    get(
+        "hoards-p3",
+        "keeps handles until the host gives no more (0.3)",
+        "hoards-p3",
+        "/",
+        &["500", "504", "503"],
+    )
+    .keys(REUSE),
     get(
         "hoards-large",
         "keeps header fields of 100 KB each",
