@@ -100,7 +100,7 @@ pub(super) const ALL: &[Attack] = &[
         "begins outgoing requests without end",
         "fetches",
         "/?authority={server}",
-        &["500", "504", "503"],
+        &["504", "500", "503"],
     )
     .keys("grants.http = [\"http://{server}\"]\ninstances.isolation = \"request\""),
     get("hoards", "keeps handles until the host gives no more", "hoards", "/", &["500", "504", "503"]),
