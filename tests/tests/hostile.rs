@@ -133,7 +133,6 @@ fn outgoing_connections() {
 fn handles() {
     harmless("hoards");
     harmless("hoards-p3");
-    harmless("hoards-large");
 }
 
 #[test]
