@@ -190,6 +190,15 @@ impl Connection {
         response::read_body(&mut self.socket, head, method)
     }
 
+    /// Reads the rest of an answer whose head is known, and keeps nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// Why it broke off.
+    pub fn discard(&mut self, head: &Head, method: &str) -> Result<(), String> {
+        response::discard_body(&mut self.socket, head, method)
+    }
+
     /// Reads that many bytes of what comes next, framing and all.
     ///
     /// # Panics

@@ -4,7 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak},
     thread::{self, JoinHandle},
     time::Duration,
@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
-    Connection, Entry, Log, Manifest, Memory, Outcome, Request, Response,
+    Connection, Entry, Held, Log, Manifest, Memory, Outcome, Request, Response,
     binary::{guesthouse, scratch},
     run,
 };
@@ -85,13 +85,35 @@ impl House {
     ///
     /// As [`House::start`].
     pub fn start_at(folder: &Path, listeners: usize, change: impl FnOnce(&mut Command)) -> House {
+        House::start_logging(folder, listeners, change, Log::collect)
+    }
+
+    /// Starts a house whose log is read, as fast as it comes, and not kept: for guests that print very much.
+    ///
+    /// # Panics
+    ///
+    /// As [`House::start`].
+    pub fn start_unlogged(manifest: &Manifest) -> House {
+        let folder = tempfile::tempdir().expect("a folder for the house");
+        fs::write(folder.path().join("guesthouse.toml"), manifest.text()).expect("the manifest is written");
+        let mut house = House::start_logging(folder.path(), 1, |_| {}, Log::discard);
+        house._owned = Some(folder);
+        house
+    }
+
+    fn start_logging(
+        folder: &Path,
+        listeners: usize,
+        change: impl FnOnce(&mut Command),
+        collect: fn(ChildStdout) -> (Log, JoinHandle<()>),
+    ) -> House {
         let file = folder.join("guesthouse.toml");
         let mut command = Command::new(guesthouse());
         command.args(["serve", "-m"]).arg(&file).env("GUESTHOUSE_CACHE_DIR", cache());
         change(&mut command);
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the house starts");
-        let (log, out_reader) = Log::collect(child.stdout.take().expect("a pipe"));
+        let (log, out_reader) = collect(child.stdout.take().expect("a pipe"));
         let (errors, err_reader) = Log::collect(child.stderr.take().expect("a pipe"));
         let readers = vec![out_reader, err_reader];
         let folder = folder.to_owned();
@@ -143,6 +165,11 @@ impl House {
 
     pub fn memory(&self) -> Memory {
         Memory::of(self.pid())
+    }
+
+    /// What the house holds at this moment; none where it has ended.
+    pub fn held(&self) -> Option<Held> {
+        Held::of(self.pid())
     }
 
     /// Where the admin interface listens, as the house told it: `unix:/...` or `http://127.0.0.1:...`.

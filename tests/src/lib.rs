@@ -3,10 +3,12 @@
 //! it learns, it learns from sockets, log lines, exit codes and `/proc`.
 
 mod admin;
+mod attack;
 mod binary;
 mod cli;
 mod client;
 mod guests;
+mod held;
 mod house;
 mod kills;
 mod load;
@@ -15,15 +17,18 @@ mod manifest;
 mod memory;
 mod mounts;
 mod random;
+mod steady;
 mod swapping;
 mod tools;
 mod version;
 
 pub use admin::{Admin, Reply};
-pub use binary::{guesthouse, profile};
+pub use attack::{Attack, Attacking, Outcomes, Silent, Strength};
+pub use binary::{build_house, guesthouse, profile};
 pub use cli::{Outcome, run};
 pub use client::{Broken, Connection, Head, Request, Response};
 pub use guests::{component, python_component};
+pub use held::Held;
 pub use house::{House, SharedHouse, Stopped};
 pub use kills::{Killed, kill_while_swapping};
 pub use load::{Check, Client, Load, Served, Times};
@@ -32,7 +37,8 @@ pub use manifest::Manifest;
 pub use memory::Memory;
 pub use mounts::{Mounted, read_only, small_disk};
 pub use random::Random;
-pub use swapping::{Swapping, growth};
+pub use steady::{Measured, Steady};
+pub use swapping::{Swapper, Swapping, growth};
 pub use tools::tool;
 pub use version::{Floor, Version};
 

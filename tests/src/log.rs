@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -90,6 +90,19 @@ impl Log {
                 writer.0.lines.lock().unwrap().entries.push(Entry::parse(&String::from_utf8_lossy(&line)));
                 writer.0.news.notify_all();
             }
+            writer.0.lines.lock().unwrap().ended = true;
+            writer.0.news.notify_all();
+        });
+        (log, thread)
+    }
+
+    /// Reads `pipe` until it ends, and keeps nothing of it.
+    pub(crate) fn discard(mut pipe: impl Read + Send + 'static) -> (Log, JoinHandle<()>) {
+        let log = Log::default();
+        let writer = log.clone();
+        let thread = thread::spawn(move || {
+            // A pipe that breaks is at its end.
+            let _ = io::copy(&mut pipe, &mut io::sink());
             writer.0.lines.lock().unwrap().ended = true;
             writer.0.news.notify_all();
         });

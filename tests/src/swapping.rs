@@ -100,6 +100,36 @@ impl Swapping {
     }
 }
 
+/// Swaps one app of any house between `version-1`, which it begins with, and `version-2`, through the admin interface.
+pub struct Swapper {
+    api: Admin,
+    app: String,
+    /// The number of the last swap that was done.
+    pub floor: Floor,
+    digests: [String; 2],
+    swap: u64,
+}
+
+impl Swapper {
+    /// # Panics
+    ///
+    /// When the components are not taken.
+    pub fn new(api: Admin, app: &str) -> Swapper {
+        let digests = ["version-1", "version-2"].map(|guest| api.upload(&component(guest)));
+        Swapper { api, app: app.to_owned(), floor: Floor::new(), digests, swap: 0 }
+    }
+
+    /// # Panics
+    ///
+    /// When it is refused.
+    pub fn swap(&mut self) {
+        self.swap += 1;
+        let digest = &self.digests[usize::from(!self.swap.is_multiple_of(2))];
+        self.api.swap(&self.app, &swap_request(digest, self.swap)).action("swapped");
+        self.floor.raise(self.swap);
+    }
+}
+
 /// The request for a swap by its number.
 pub(crate) fn swap_request(digest: &str, swap: u64) -> serde_json::Value {
     json!({ "component": digest, "settings": { "VERSION": Version::setting(1 + swap % 2, swap) } })

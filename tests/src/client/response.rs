@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{BufRead, Read},
+    io::{self, BufRead, Read, Write},
 };
 
 /// The status line and the header fields.
@@ -36,6 +36,16 @@ pub struct Response {
 }
 
 impl Response {
+    /// Reads an answer to a GET from bytes that have come.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not all of it, or none that a client may accept.
+    pub(crate) fn parse(mut bytes: &[u8]) -> Result<Response, Box<Broken>> {
+        let head = read_head(&mut bytes)?;
+        read_body(&mut bytes, head, "GET")
+    }
+
     pub fn status(&self) -> u16 {
         self.head.status
     }
@@ -95,57 +105,67 @@ pub(super) fn read_body(
     head: Head,
     method: &str,
 ) -> Result<Response, Box<Broken>> {
-    let mut response = Response { head, body: Vec::new(), trailers: Vec::new() };
-    match fill(socket, method, &mut response) {
-        Ok(()) => Ok(response),
-        Err(why) => Err(Box::new(Broken { head: Some(response.head), body: response.body, why })),
+    let mut body = Vec::new();
+    match fill(socket, method, &head, &mut body) {
+        Ok(trailers) => Ok(Response { head, body, trailers }),
+        Err(why) => Err(Box::new(Broken { head: Some(head), body, why })),
     }
 }
 
-fn fill(socket: &mut impl BufRead, method: &str, response: &mut Response) -> Result<(), String> {
-    let status = response.status();
-    let encoding = response.header("transfer-encoding").map(str::to_owned);
-    let length = response.header("content-length").map(str::to_owned);
+/// As [`read_body`], of a body that nobody wants to keep.
+pub(super) fn discard_body(socket: &mut impl BufRead, head: &Head, method: &str) -> Result<(), String> {
+    fill(socket, method, head, &mut io::sink()).map(drop)
+}
+
+/// Reads the body, and gives its trailers.
+fn fill(
+    socket: &mut impl BufRead,
+    method: &str,
+    head: &Head,
+    body: &mut impl Write,
+) -> Result<Vec<(String, String)>, String> {
+    let status = head.status;
+    let encoding = head.header("transfer-encoding");
+    let length = head.header("content-length");
     if encoding.is_some() && length.is_some() {
         return Err("both a transfer encoding and a length".to_owned());
     }
     if method == "HEAD" || status < 200 || status == 204 || status == 304 {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    match (encoding.as_deref(), length) {
-        (Some("chunked"), _) => fill_chunked(socket, response),
+    match (encoding, length) {
+        (Some("chunked"), _) => fill_chunked(socket, body),
         (Some(other), _) => Err(format!("the transfer encoding {other}")),
         (None, Some(length)) => {
             let length = length.parse().map_err(|_| format!("the length {length:?}"))?;
-            fill_length(socket, &mut response.body, length)
+            fill_length(socket, body, length).map(|()| Vec::new())
         }
-        (None, None) if response.head.closes() || response.head.version == "HTTP/1.0" => {
-            socket.read_to_end(&mut response.body).map(drop).map_err(|error| error.to_string())
+        (None, None) if head.closes() || head.version == "HTTP/1.0" => {
+            io::copy(socket, body).map(|_| Vec::new()).map_err(|error| error.to_string())
         }
         (None, None) => Err("neither a length nor a close".to_owned()),
     }
 }
 
-fn fill_chunked(socket: &mut impl BufRead, response: &mut Response) -> Result<(), String> {
+fn fill_chunked(socket: &mut impl BufRead, body: &mut impl Write) -> Result<Vec<(String, String)>, String> {
     loop {
         let size = line(socket)?;
         let length = u64::from_str_radix(&size, 16).map_err(|_| format!("the chunk size {size:?}"))?;
         if length == 0 {
             break;
         }
-        fill_length(socket, &mut response.body, length)?;
+        fill_length(socket, body, length)?;
         let end = line(socket)?;
         if !end.is_empty() {
             return Err(format!("{end:?} after a chunk"));
         }
     }
-    response.trailers = fields(socket)?;
-    Ok(())
+    fields(socket)
 }
 
-fn fill_length(socket: &mut impl BufRead, body: &mut Vec<u8>, length: u64) -> Result<(), String> {
-    let read = socket.take(length).read_to_end(body).map_err(|error| error.to_string())?;
-    if read as u64 == length { Ok(()) } else { Err(format!("{read} of {length} bytes, then the end")) }
+fn fill_length(socket: &mut impl BufRead, body: &mut impl Write, length: u64) -> Result<(), String> {
+    let read = io::copy(&mut socket.take(length), body).map_err(|error| error.to_string())?;
+    if read == length { Ok(()) } else { Err(format!("{read} of {length} bytes, then the end")) }
 }
 
 fn fields(socket: &mut impl BufRead) -> Result<Vec<(String, String)>, String> {

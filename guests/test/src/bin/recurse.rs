@@ -1,0 +1,13 @@
+//! Calls itself until its stack is used up.
+
+use test_guests::guest;
+
+guest!(|_request, _, _out| {
+    println!("{}", deeper(0));
+});
+
+#[expect(unconditional_recursion, reason = "the behaviour that this guest is for")]
+fn deeper(depth: u64) -> u64 {
+    let mark = std::hint::black_box([depth; 8]);
+    deeper(depth + 1) + mark[usize::try_from(depth % 8).unwrap_or(0)]
+}
