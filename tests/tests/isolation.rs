@@ -50,7 +50,9 @@ fn a_fresh_instance_has_nothing_of_those_before_it() {
 /// The guest finds its own marks where it should: what the test above relies on.
 #[test]
 fn a_reused_instance_keeps_what_it_wrote() {
-    let house = House::start(&Manifest::new().app("marks", "marks", "instances.isolation = \"reuse\""));
+    // One place: an instance is free before its place is.
+    let keys = "instances.isolation = \"reuse\"\nlimits.concurrent = 1";
+    let house = House::start(&Manifest::new().app("marks", "marks", keys));
     let ask = |method| house.send(&Request::new(method, "marks.test", "/")).status();
     assert_eq!(ask("GET"), AS_NEW);
     assert_eq!(ask("PUT"), AS_NEW + MEMORY + TABLE + GLOBALS);

@@ -29,11 +29,13 @@ pub use self::components::{Components, Linked, Wanted, WantedImage};
 use self::config::Concurrency;
 use crate::{
     bindings::{self, SettingsView},
-    instance::Guest,
+    instance::{Guest, Lane},
 };
 
-/// Time between two epoch ticks: how long a guest computes before it yields its thread to others.
-pub const TICK: Duration = Duration::from_millis(5);
+/// Time between two epoch ticks, at which computing guests can be interrupted.
+pub const TICK: Duration = Duration::from_millis(2);
+/// How long a guest computes before it yields its thread to others, at the next tick.
+pub const SLICE: Duration = Duration::from_millis(2);
 
 /// The engines and the thread that advances their epochs.
 pub struct Engine {
@@ -41,6 +43,8 @@ pub struct Engine {
     sequential: Linking,
     concurrent: Linking,
     _ticker: Ticker,
+    /// Where guests go on that compute for longer than a slice.
+    pub lane: Lane,
 }
 
 /// One of wasmtime's engines, with what it offers to components.
@@ -62,7 +66,7 @@ impl Engine {
         let sequential = Linking::new(Concurrency::Off).map_err(anyhow::Error::from)?;
         let concurrent = Linking::new(Concurrency::On).map_err(anyhow::Error::from)?;
         let ticker = Ticker::spawn(vec![sequential.engine.clone(), concurrent.engine.clone()])?;
-        Ok(Self { sequential, concurrent, _ticker: ticker })
+        Ok(Self { sequential, concurrent, _ticker: ticker, lane: Lane::default() })
     }
 
     /// Feeds all on which compiled code depends: wasmtime's version and the configuration of the engines.

@@ -11,7 +11,10 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::Failure;
-use crate::{alarm::Alarm, engine::TICK};
+use crate::{
+    alarm::Alarm,
+    engine::{SLICE, TICK},
+};
 
 /// The means to stop one worker, shared with the exchanges that it serves.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub(super) struct Control {
     idle: AtomicBool,
     /// The guest computes, or would if it had a core; it does not wait for anything outside.
     computing: AtomicBool,
-    /// The guest gave its core up at an epoch tick.
+    /// The guest gave its core up because its slice of time was over.
     yielded: AtomicBool,
     /// Microseconds that the guest has computed for its present request.
     computed_us: AtomicU64,
@@ -80,19 +83,28 @@ impl Control {
         self.computing.load(Ordering::Relaxed)
     }
 
-    /// The guest gives its core up for now, at an epoch tick.
-    pub(super) fn yields(&self) {
-        self.yielded.store(true, Ordering::Relaxed);
+    /// Whether the guest has had its slice of time, and gives its core up for now.
+    pub(super) fn yields(&self) -> bool {
+        let over = self.since_resumed_us() >= micros(SLICE);
+        if over {
+            self.yielded.store(true, Ordering::Relaxed);
+        }
+        over
+    }
+
+    /// Whether the guest would go on computing, and stopped only because its slice of time was over.
+    pub(super) fn yielded(&self) -> bool {
+        self.yielded.load(Ordering::Relaxed)
     }
 
     fn now_us(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX)
+        micros(self.born.elapsed())
     }
 
-    /// Time since the guest was given a core. A guest gives it up at every tick: what is beyond one was taken from it.
+    /// Time since the guest was given a core. A guest gives it up at the first tick after its slice: what is beyond was
+    /// taken from it.
     fn since_resumed_us(&self) -> u64 {
-        let tick = u64::try_from(TICK.as_micros()).unwrap_or(u64::MAX);
-        self.now_us().saturating_sub(self.resumed_us.load(Ordering::Relaxed)).min(tick)
+        self.now_us().saturating_sub(self.resumed_us.load(Ordering::Relaxed)).min(micros(SLICE + TICK))
     }
 
     /// How long the guest has computed for its present request, to this moment.
@@ -110,6 +122,7 @@ impl Control {
         let mut call = pin!(call);
         poll_fn(|cx| {
             self.resumed_us.store(self.now_us(), Ordering::Relaxed);
+            self.yielded.store(false, Ordering::Relaxed);
             let result = call.as_mut().poll(cx);
             self.computed_us.fetch_add(self.since_resumed_us(), Ordering::Relaxed);
             result
@@ -123,9 +136,8 @@ impl Control {
         let mut call = pin!(self.meter(call));
         poll_fn(|cx| {
             self.computing.store(true, Ordering::Relaxed);
-            self.yielded.store(false, Ordering::Relaxed);
             let result = call.as_mut().poll(cx);
-            if result.is_pending() && !self.yielded.load(Ordering::Relaxed) {
+            if result.is_pending() && !self.yielded() {
                 self.computing.store(false, Ordering::Relaxed);
                 waits();
             }
@@ -171,6 +183,10 @@ impl Control {
             () = cut.cancelled() => Stop::Drained,
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Why a worker has to stop.

@@ -104,8 +104,8 @@ impl Template {
             if guest.control.computed() > guest.template.limits.cpu {
                 return Err(OutOfTime.into());
             }
-            guest.control.yields();
-            Ok(UpdateDeadline::Yield(1))
+            // The tick may have come just after the guest was given its core.
+            Ok(if guest.control.yields() { UpdateDeadline::Yield(1) } else { UpdateDeadline::Continue(1) })
         });
         Ok(store)
     }

@@ -8,13 +8,17 @@
 //!
 //! A worker of WASI 0.2 that is idle is no task: it lies *parked* in its seat, and the connection that brings it a request
 //! runs it. Most requests are answered then without that anybody is woken. Only a worker that has to wait for something
-//! becomes a task, until it is idle again.
+//! becomes a task, until it is idle again; and one whose guest goes on computing moves to the [`Lane`](super::lane), where
+//! the workers of an app that mostly does so begin.
 
 use std::{
     collections::VecDeque,
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -35,6 +39,13 @@ use crate::{alarm::Alarm, plan::Isolation};
 /// How long a request stands in line for an instance that computes, before it has one of its own all the same.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// So many requests of an app that had to move to the lane, less those that had not, and the next begin there.
+const HEAVY: u32 = 4;
+/// What this account comes to at most: so many short requests, and the app has its place among the others again.
+const HEAVY_MAX: u32 = 8;
+/// So many turns in which a worker's guest has not gone on computing, and it leaves the lane though it was never idle.
+const QUIET: u32 = 32;
+
 /// How instances live.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
@@ -54,6 +65,8 @@ pub struct Pool {
     state: Mutex<State>,
     /// Cores: so many instances can compute at once.
     spread: usize,
+    /// How heavy the app's requests have been of late.
+    heavy: AtomicU32,
 }
 
 #[derive(Default)]
@@ -82,6 +95,26 @@ struct Parked {
 struct Ready {
     id: u64,
     work: Work,
+    control: Arc<Control>,
+    /// Its guest has gone on computing, since it was idle last or has been [`QUIET`].
+    moved: bool,
+    /// Turns since in which it has not.
+    quiet: u32,
+}
+
+impl Ready {
+    fn new(id: u64, work: Work, control: Arc<Control>) -> Self {
+        Self { id, work, control, moved: false, quiet: 0 }
+    }
+}
+
+/// Which threads run a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// Those that serve connections.
+    Serving,
+    /// Those for guests that go on computing.
+    Lane,
 }
 
 /// What the pool knows of one worker.
@@ -117,7 +150,7 @@ impl State {
         }
         seat.take();
         let sent = seat.jobs.send(job);
-        let ready = seat.parked.take().map(|parked| Ready { id: seat.id, work: parked.work });
+        let ready = seat.parked.take().map(|parked| Ready::new(seat.id, parked.work, seat.control.clone()));
         if seat.begun >= reuse_max {
             // The worker ends when the channel is closed and empty.
             self.seats.remove(index);
@@ -136,7 +169,7 @@ impl Seat {
 impl Pool {
     pub fn new(template: Arc<Template>, policy: Policy) -> Arc<Self> {
         let spread = std::thread::available_parallelism().map_or(1, usize::from);
-        Arc::new(Self { template, policy, state: Mutex::default(), spread })
+        Arc::new(Self { template, policy, state: Mutex::default(), spread, heavy: AtomicU32::new(0) })
     }
 
     pub fn template(&self) -> &Arc<Template> {
@@ -168,8 +201,8 @@ impl Pool {
             let control = Arc::new(Control::new());
             let chair = self.seat(sender, jobs, &control, 0);
             let id = chair.id;
-            let work = worker::ahead(self.template.clone(), self.policy, control, chair, tell);
-            self.start_task(Ready { id, work: Box::pin(work) });
+            let work = worker::ahead(self.template.clone(), self.policy, control.clone(), chair, tell);
+            self.start_task(Ready::new(id, Box::pin(work), control));
             told.push(answer);
         }
         for answer in told {
@@ -210,22 +243,31 @@ impl Pool {
                 if !job.reply.attach(&control) {
                     return;
                 }
-                let mut work: Work = Box::pin(worker::once(self.template.clone(), control, job));
-                if advance(&mut work).is_pending() {
-                    tokio::spawn(work);
-                }
+                let work = Box::pin(worker::once(self.template.clone(), control.clone(), job));
+                self.run(Ready::new(0, work, control));
             }
             Isolation::Reuse => {
-                let Some(mut ready) = self.assign(job) else { return };
-                if self.template.linked.concurrent {
-                    // Its requests are others' as well.
-                    self.start_task(ready);
-                } else if advance(&mut ready.work).is_pending()
-                    && let Err(ready) = self.park(ready)
-                {
-                    self.start_task(ready);
+                if let Some(ready) = self.assign(job) {
+                    self.run(ready);
                 }
             }
+        }
+    }
+
+    /// Runs a worker that has a request, here for as long as it need not wait.
+    fn run(self: &Arc<Self>, mut ready: Ready) {
+        if self.heavy.load(Ordering::Relaxed) >= HEAVY {
+            return self.go_on(ready, Level::Lane);
+        }
+        if self.policy.isolation == Isolation::Reuse && self.template.linked.concurrent {
+            // Its requests are others' as well.
+            return self.go_on(ready, Level::Serving);
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        // Nobody is woken for it before it is polled again: as a task, or with its next request.
+        let turn = ready.work.as_mut().poll(&mut context);
+        if let Some((ready, level)) = self.after_turn(turn, ready, Level::Serving) {
+            self.go_on(ready, level);
         }
     }
 
@@ -264,22 +306,76 @@ impl Pool {
         Ok(())
     }
 
+    /// Where a worker goes on after a turn; `None` where it has ended or was parked.
+    fn after_turn(
+        self: &Arc<Self>,
+        turn: Poll<()>,
+        mut ready: Ready,
+        level: Level,
+    ) -> Option<(Ready, Level)> {
+        if turn.is_pending() && ready.control.yielded() {
+            if !ready.moved {
+                self.weigh(true);
+            }
+            (ready.moved, ready.quiet) = (true, 0);
+            return Some((ready, Level::Lane));
+        }
+        ready.quiet += 1;
+        let idle = turn.is_ready() || ready.control.is_idle();
+        if !idle && ready.quiet < QUIET {
+            return Some((ready, level));
+        }
+        if !ready.moved || !idle {
+            self.weigh(false);
+        }
+        (ready.moved, ready.quiet) = (false, 0);
+        if turn.is_ready() {
+            return None;
+        }
+        let level = if self.heavy.load(Ordering::Relaxed) < HEAVY { Level::Serving } else { level };
+        // A 0.3 worker is idle within itself. Others are parked: who takes one out runs it.
+        if !idle || self.template.linked.concurrent {
+            return Some((ready, level));
+        }
+        self.park(ready).err().map(|ready| (ready, level))
+    }
+
     /// Runs a worker as a task, until it ends or can be parked.
     fn start_task(self: &Arc<Self>, ready: Ready) {
-        if self.template.linked.concurrent {
-            tokio::spawn(ready.work);
-            return;
-        }
+        self.go_on(ready, Level::Serving);
+    }
+
+    /// Runs a worker as a task on this level, and on the other one when it belongs there.
+    fn go_on(self: &Arc<Self>, ready: Ready, level: Level) {
         let pool = self.clone();
         let mut running = Some(ready);
-        tokio::spawn(poll_fn(move |cx| {
+        let task = poll_fn(move |cx| {
             let Some(mut ready) = running.take() else { return Poll::Ready(()) };
-            if ready.work.as_mut().poll(cx).is_pending() {
-                // A request that comes in from here on wakes this task.
-                running = pool.park(ready).err();
+            let turn = ready.work.as_mut().poll(cx);
+            match pool.after_turn(turn, ready, level) {
+                Some((ready, next)) if next == level => {
+                    running = Some(ready);
+                    Poll::Pending
+                }
+                Some((ready, next)) => {
+                    pool.go_on(ready, next);
+                    Poll::Ready(())
+                }
+                None => Poll::Ready(()),
             }
-            if running.is_some() { Poll::Pending } else { Poll::Ready(()) }
-        }));
+        });
+        match level {
+            Level::Serving => drop(tokio::spawn(task)),
+            Level::Lane => self.template.engine.lane.spawn(&self.template.app, task),
+        }
+    }
+
+    /// Takes account of a request that had to move to the lane, or of one that had not.
+    fn weigh(&self, moved: bool) {
+        let weigh =
+            |heavy: u32| if moved { (heavy < HEAVY_MAX).then_some(heavy + 1) } else { heavy.checked_sub(1) };
+        // At either end of the account nothing changes.
+        let _ = self.heavy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, weigh);
     }
 
     /// An idle instance, or where there are enough of them the least loaded with room.
@@ -329,8 +425,8 @@ impl Pool {
         sender.send(job).ok()?;
         let chair = self.seat(sender, jobs, &control, 1);
         let id = chair.id;
-        let work = Box::pin(worker::many(self.template.clone(), self.policy, control, chair));
-        Some(Ready { id, work })
+        let work = Box::pin(worker::many(self.template.clone(), self.policy, control.clone(), chair));
+        Some(Ready::new(id, work, control))
     }
 }
 
@@ -355,12 +451,6 @@ async fn sweep(pool: Weak<Pool>, idle_max: Duration) {
             None => return,
         }
     }
-}
-
-/// Runs a worker until it has to wait. Whoever called goes on meanwhile: nobody is woken for it before it is polled again,
-/// as a task, or with its next request.
-fn advance(work: &mut Work) -> Poll<()> {
-    work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Gives those who have stood in line for too long an instance of their own. Ends when nobody stands there.

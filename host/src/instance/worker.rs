@@ -39,7 +39,8 @@ pub(super) async fn once(template: Arc<Template>, control: Arc<Control>, job: Jo
         Proxy::P2(_) => {
             let template = instance.template.clone();
             let stopped = pin!(control.stopped(template.limits.stream, &template.cut));
-            if let Some(instance) = instance.serve_p2(&control, stopped, job, || {}).await {
+            if let Some((instance, served)) = instance.serve_p2(&control, stopped, job, || {}).await {
+                served.returned();
                 instance.end().await;
             }
         }
@@ -168,15 +169,19 @@ impl Instance {
         let mut stopped = pin!(control.stopped(template.limits.stream, &template.cut));
         let mut next = first;
         while let Some(job) = next.take() {
+            let served;
             match self.serve_p2(&control, stopped.as_mut(), job, || chair.waits()).await {
-                Some(served) => self = served,
+                Some((instance, reply)) => (self, served) = (instance, reply),
                 None => return,
             }
             if control.retired() {
+                served.returned();
                 break;
             }
             control.set_idle(true);
+            // The seat first: whoever gets the place of this request finds it free.
             chair.release();
+            served.returned();
             next = match chair.next_in_line() {
                 Some(job) => Some(job),
                 None => chair.jobs.recv().await,
@@ -191,14 +196,15 @@ impl Instance {
         outlive(self.store, self.delivering).await;
     }
 
-    /// Serves one request with a 0.2 guest. Gives the instance back where it is of further use.
+    /// Serves one request with a 0.2 guest. Gives the instance back where it is of further use, and the reply, which has to
+    /// be told of that.
     async fn serve_p2(
         mut self,
         control: &Control,
         stopped: Pin<&mut impl Future<Output = Stop>>,
         job: Job,
         waits: impl Fn(),
-    ) -> Option<Self> {
+    ) -> Option<(Self, Arc<Reply>)> {
         let Proxy::P2(guest) = &self.proxy else { return None };
         let Job { request, id, reply } = job;
         let reply = Arc::new(reply);
@@ -212,15 +218,14 @@ impl Instance {
             stop = stopped => Err(stop),
         };
         match result {
-            Ok(Ok(())) if reply.answered() => {
-                reply.returned();
-                self.delivering.retain(|reply| !reply.has_ended());
-                self.delivering.push(reply);
-                Some(self)
-            }
             Ok(Ok(())) => {
-                reply.answer(Err(Failure::NoAnswer));
-                Some(self)
+                if reply.answered() {
+                    self.delivering.retain(|reply| !reply.has_ended());
+                    self.delivering.push(reply.clone());
+                } else {
+                    reply.answer(Err(Failure::NoAnswer));
+                }
+                Some((self, reply))
             }
             Ok(Err(error)) => {
                 let failure = call_failure(&error, self.store.data(), &self.template);

@@ -11,6 +11,9 @@ const FRESH: &str = "instances.isolation = \"request\"";
 /// Connections of most attacks: far more than there are cores, and within the places of one app.
 const CONNECTIONS: usize = 32;
 
+/// Where the limit of time bites within an answer, it is cut; where nobody has computed for it yet, it is late.
+const LATE: &[&str] = &["200", "503", "504", "200, cut"];
+
 const fn get(
     name: &'static str,
     what: &'static str,
@@ -120,15 +123,9 @@ pub(super) const ALL: &[Attack] = &[
         &["500", "504", "503"],
     )
     .connections(8),
-    get("late", "answers, and computes on", "late", "/?then=spin", &["200", "503"]),
-    get(
-        "late-reuse",
-        "answers, and computes on, in instances that are reused",
-        "late",
-        "/?then=spin",
-        &["200", "503"],
-    )
-    .keys(REUSE),
+    get("late", "answers, and computes on", "late", "/?then=spin", LATE),
+    get("late-reuse", "answers, and computes on, in instances that are reused", "late", "/?then=spin", LATE)
+        .keys(REUSE),
     get(
         "onward-p3",
         "answers, and computes on (0.3, reuse)",

@@ -1,0 +1,175 @@
+//! The second level of threads: guests that go on computing after their first few milliseconds run here.
+//!
+//! The threads that serve connections run a guest for one [`SLICE`](crate::engine::SLICE) at most. One that is not done
+//! then goes on here, at low priority, so that short requests never queue behind long ones (a feedback queue of two
+//! levels). Threads take the apps in turn, whatever the number of their requests: an app that computes a lot shares what
+//! is left with the others that do, request by request within an app.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use async_task::Runnable;
+use tokio::runtime::Handle;
+
+/// How much is left to the threads that serve, as a nice value: a tenth of a core for these where all compete for it.
+const NICE: i32 = 10;
+
+/// The lane of a house. Its threads begin with the first guest that needs them.
+#[derive(Debug, Default)]
+pub struct Lane {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queues: Mutex<Queues>,
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    /// What can run, by app. An app that has nothing to run is not here.
+    apps: HashMap<Arc<str>, VecDeque<Runnable>>,
+    /// The apps of that map, each once, in the order of their turns.
+    turns: VecDeque<Arc<str>>,
+    threads: usize,
+    closed: bool,
+}
+
+impl Lane {
+    /// Runs this on the lane, until it ends.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as [`tokio::spawn`].
+    pub(super) fn spawn(&self, app: &Arc<str>, work: impl Future<Output = ()> + Send + 'static) {
+        self.start_threads();
+        let (shared, app) = (Arc::downgrade(&self.shared), app.clone());
+        let (runnable, task) = async_task::spawn(work, move |runnable| {
+            if let Some(shared) = shared.upgrade() {
+                shared.push(&app, runnable);
+            }
+        });
+        task.detach();
+        runnable.schedule();
+    }
+
+    fn start_threads(&self) {
+        let wanted = thread::available_parallelism().map_or(1, usize::from);
+        let mut queues = self.shared.queues();
+        while queues.threads < wanted {
+            let (shared, runtime) = (self.shared.clone(), Handle::current());
+            let started = thread::Builder::new().name("guests".into()).spawn(move || shared.run(&runtime));
+            match started {
+                Ok(_) => queues.threads += 1,
+                Err(error) if queues.threads > 0 => {
+                    tracing::warn!("only {} threads for guests that compute: {error}", queues.threads);
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!("no thread for guests that compute: {error}");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.shared.queues().closed = true;
+        self.shared.more.notify_all();
+    }
+}
+
+impl Shared {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, app: &Arc<str>, runnable: Runnable) {
+        self.queues().push(app, runnable);
+        self.more.notify_one();
+    }
+
+    /// The life of a thread.
+    fn run(&self, runtime: &Handle) {
+        // What guests wait for are the runtime's timers and sockets.
+        let _entered = runtime.enter();
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::debug!("guests that compute have the priority of all: {error}");
+        }
+        let mut queues = self.queues();
+        while !queues.closed {
+            match queues.pop() {
+                Some(runnable) => {
+                    drop(queues);
+                    runnable.run();
+                    queues = self.queues();
+                }
+                None => queues = self.more.wait(queues).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+impl Queues {
+    fn push(&mut self, app: &Arc<str>, runnable: Runnable) {
+        match self.apps.get_mut(app) {
+            Some(queue) => queue.push_back(runnable),
+            None => {
+                self.apps.insert(app.clone(), VecDeque::from([runnable]));
+                self.turns.push_back(app.clone());
+            }
+        }
+    }
+
+    /// What runs next: the first of the app whose turn it is, which then has its next turn after all others.
+    fn pop(&mut self) -> Option<Runnable> {
+        let app = self.turns.pop_front()?;
+        let queue = self.apps.get_mut(&app)?;
+        let runnable = queue.pop_front();
+        if queue.is_empty() {
+            self.apps.remove(&app);
+        } else {
+            self.turns.push_back(app);
+        }
+        runnable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Runnables that tell their names when they run.
+    fn told(names: &[&'static str]) -> (Queues, mpsc::Receiver<&'static str>) {
+        let (sender, receiver) = mpsc::channel();
+        let mut queues = Queues::default();
+        for &name in names {
+            let sender = sender.clone();
+            let (runnable, task) = async_task::spawn(async move { sender.send(name).unwrap() }, |_| ());
+            task.detach();
+            queues.push(&Arc::from(name.split('-').next().unwrap()), runnable);
+        }
+        (queues, receiver)
+    }
+
+    #[test]
+    fn apps_take_turns_whatever_they_bring() {
+        let (mut queues, told) = told(&["a-1", "a-2", "a-3", "b-1", "c-1", "c-2"]);
+        while let Some(runnable) = queues.pop() {
+            runnable.run();
+        }
+        let order: Vec<_> = told.try_iter().collect();
+        assert_eq!(order, ["a-1", "b-1", "c-1", "a-2", "c-2", "a-3"]);
+        assert!(
+            queues.apps.is_empty() && queues.turns.is_empty(),
+            "nothing is kept of apps that have nothing to run"
+        );
+    }
+}
