@@ -29,11 +29,15 @@ pub use self::components::{Components, Linked, Wanted, WantedImage};
 use self::config::Concurrency;
 use crate::{
     bindings::{self, SettingsView},
-    instance::Guest,
+    instance::{self, Guest},
 };
 
 /// Time between two epoch ticks: how long a guest computes before it yields its thread to others.
 pub const TICK: Duration = Duration::from_millis(5);
+
+/// The versions of WASI 0.2 and 0.3 that the linkers have: under another, compatible one, a function is not replaced.
+pub(crate) const WASI_0_2: &str = "0.2.12";
+pub(crate) const WASI_0_3: &str = "0.3.0";
 
 /// The engines and the thread that advances their epochs.
 pub struct Engine {
@@ -52,7 +56,8 @@ struct Linking {
 impl Linking {
     fn new(concurrency: Concurrency) -> wasmtime::Result<Self> {
         let engine = wasmtime::Engine::new(&config::serving(concurrency))?;
-        let linker = linker(&engine, concurrency)?;
+        let mut linker = linker(&engine, concurrency)?;
+        instance::add_to_linker(&mut linker, concurrency == Concurrency::On)?;
         Ok(Self { engine, linker })
     }
 }
