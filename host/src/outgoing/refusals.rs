@@ -32,7 +32,10 @@ impl Refusals {
         let Some(before) = self.due(format!("{what} {target}"), Instant::now()) else { return };
         match before {
             0 => tracing::warn!(app, "refused {what} {target}: {help}"),
-            _ => tracing::warn!(app, "refused {what} {target}: {help} (and {before} times since it was said last)"),
+            _ => tracing::warn!(
+                app,
+                "refused {what} {target}: {help} (and {before} times since it was said last)"
+            ),
         }
     }
 
@@ -56,7 +59,9 @@ impl Refusals {
                 told.into_mut().since += 1;
                 None
             }
-            Entry::Occupied(told) => Some(std::mem::replace(told.into_mut(), Told { at: now, since: 0 }).since),
+            Entry::Occupied(told) => {
+                Some(std::mem::replace(told.into_mut(), Told { at: now, since: 0 }).since)
+            }
         }
     }
 }
@@ -69,7 +74,8 @@ mod tests {
     fn a_target_has_one_line_a_minute_with_the_count_of_the_others() {
         let refusals = Refusals::default();
         let now = Instant::now();
-        let due = |target: &str, after: u64| refusals.due(target.to_owned(), now + Duration::from_secs(after));
+        let due =
+            |target: &str, after: u64| refusals.due(target.to_owned(), now + Duration::from_secs(after));
         assert_eq!(due("a", 0), Some(0));
         assert_eq!(due("b", 1), Some(0));
         assert_eq!((due("a", 1), due("a", 59)), (None, None));

@@ -1,12 +1,6 @@
 //! Listen addresses: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/house.sock`.
 
-use std::{
-    fmt,
-    net::Ipv6Addr,
-    ops::Range,
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{fmt, net::Ipv6Addr, ops::Range, path::PathBuf, str::FromStr};
 
 use super::{ListenAddr, resolve::Resolver};
 use crate::{

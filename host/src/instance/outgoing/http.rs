@@ -85,7 +85,11 @@ impl Access {
         let slot = Arc::new(self.slot("a request").ok_or(Error::ConnectionLimitReached)?);
         let limit = self.0.limits.outgoing_body_bytes;
         if declared_bytes(&request).is_some_and(|bytes| bytes > limit) {
-            return Err(self.too_large("the body of a request", &destination.host, Error::HttpRequestBodySize));
+            return Err(self.too_large(
+                "the body of a request",
+                &destination.host,
+                Error::HttpRequestBodySize,
+            ));
         }
         let most = self.0.limits.outgoing_wait;
         let patience = |asked: Option<Duration>| asked.map_or(most, |asked| asked.min(most));
@@ -123,16 +127,19 @@ impl Access {
             Error::HttpRequestUriInvalid
         })?;
         let port = port.unwrap_or(if tls { 443 } else { 80 });
-        let named = |origin: &crate::plan::Origin| {
-            origin.scheme == scheme && origin.service.includes(&host, port)
-        };
+        let named =
+            |origin: &crate::plan::Origin| origin.scheme == scheme && origin.service.includes(&host, port);
         if !self.0.grants.http.iter().any(named) {
             let origin = if uri.port().is_some() {
                 format!("{scheme}://{host}:{port}")
             } else {
                 format!("{scheme}://{host}")
             };
-            self.refuse("a request to", &origin, format_args!("grant it with `grants.http = [\"{origin}\"]`"));
+            self.refuse(
+                "a request to",
+                &origin,
+                format_args!("grant it with `grants.http = [\"{origin}\"]`"),
+            );
             return Err(Error::HttpRequestDenied);
         }
         Ok(Destination { tls, host, port })
@@ -214,8 +221,7 @@ impl Access {
         let access = self.clone();
         let host = host.clone();
         let over = move || access.too_large("the body of an answer", &host, Error::HttpResponseBodySize);
-        let response =
-            response.map(|body| Received::new(body, limit, patience.body, over).boxed_unsync());
+        let response = response.map(|body| Received::new(body, limit, patience.body, over).boxed_unsync());
         let io = async move {
             // The answer's body tells the guest what goes wrong from here on.
             if !done {

@@ -8,11 +8,11 @@ mod tls;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
+pub(crate) use self::sockets::add_to_linker;
 pub(super) use self::{
     http::Hooks,
     sockets::{Reached, View},
 };
-pub(crate) use self::sockets::add_to_linker;
 use super::guest::Template;
 use crate::{
     outgoing::{LookupError, Slot, resolve},

@@ -211,9 +211,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, concurrent: bool) -> Res
         let mut types = linker.instance(&format!("wasi:sockets/types@{WASI_0_3}"))?;
         types.resource("tcp-socket", ResourceType::host::<TcpSocket>(), drop_socket::<TcpSocket>)?;
         types.resource("udp-socket", ResourceType::host::<UdpSocket>(), drop_socket::<UdpSocket>)?;
-        types.func_wrap("[static]tcp-socket.create", |mut store, (family,): (types_3::IpAddressFamily,)| {
-            Ok((store.data_mut().outgoing().tcp_3(family)?,))
-        })?;
+        types.func_wrap(
+            "[static]tcp-socket.create",
+            |mut store, (family,): (types_3::IpAddressFamily,)| {
+                Ok((store.data_mut().outgoing().tcp_3(family)?,))
+            },
+        )?;
         types.func_wrap_async("[static]udp-socket.create", |mut store, (family,)| {
             Box::new(async move { Ok((store.data_mut().outgoing().udp_3(family).await?,)) })
         })?;
