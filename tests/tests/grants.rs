@@ -23,6 +23,7 @@ fn nothing_of_the_host_reaches_a_guest_by_default() {
         assert_eq!(grants["environment"], json!([]));
         assert_eq!(grants["directories"], json!([]));
         assert!(!answer.text().contains("do-not-tell"), "{}", answer.text());
+        assert_eq!(grants["clocks"], json!([1000, 0, 1000, 0]), "microseconds, and no fraction of one");
         let arguments = grants["arguments"].to_string();
         for word in ["guesthouse.toml", "serve", "--", "/tmp", "target"] {
             assert!(!arguments.contains(word), "{word} in {arguments}");

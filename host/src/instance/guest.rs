@@ -15,6 +15,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, soc
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView, handler::ProxyPre};
 
 use super::{
+    clocks,
     control::Control,
     limiter::Limiter,
     outgoing::{self, Access, Hooks, Reached},
@@ -118,6 +119,7 @@ impl Template {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(Output::new("stdout", identity.clone()));
         wasi.stderr(Output::new("stderr", identity.clone()));
+        wasi.wall_clock(clocks::Wall).monotonic_clock(clocks::Monotonic::new());
         for (name, value) in &self.grants.env {
             wasi.env(name, value);
         }

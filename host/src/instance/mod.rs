@@ -5,6 +5,7 @@
 //! exchange and may cancel it at any time. Nothing here knows of hostnames, connections or other apps.
 
 mod body;
+mod clocks;
 mod control;
 mod exchange;
 mod guest;

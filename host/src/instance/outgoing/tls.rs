@@ -18,11 +18,11 @@ use wasmtime_wasi_http::Error;
 
 use crate::plan::RemoteHost;
 
-/// Made with the first request that needs it. The error says why there is none.
-static CONFIG: LazyLock<Result<Arc<ClientConfig>, String>> = LazyLock::new(|| {
+/// Made with the first request that needs it; none where the authorities cannot be read.
+static CONFIG: LazyLock<Option<Arc<ClientConfig>>> = LazyLock::new(|| {
     let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
     let config = config(file.as_deref().map(Path::new));
-    config.map(Arc::new).map_err(|error| format!("{error:#}"))
+    config.map(Arc::new).map_err(|error| tracing::error!("no app can send requests by https: {error:#}")).ok()
 });
 
 fn config(authorities: Option<&Path>) -> anyhow::Result<ClientConfig> {
@@ -34,6 +34,7 @@ fn config(authorities: Option<&Path>) -> anyhow::Result<ClientConfig> {
             for certificate in CertificateDer::pem_file_iter(file).with_context(reading)? {
                 roots.add(certificate.with_context(reading)?).with_context(reading)?;
             }
+            anyhow::ensure!(!roots.is_empty(), "{}, which SSL_CERT_FILE names, has no certificate", file.display());
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -43,10 +44,7 @@ fn config(authorities: Option<&Path>) -> anyhow::Result<ClientConfig> {
 
 /// Agrees on TLS with a server whose certificate is for `host`.
 pub(super) async fn connect(host: &RemoteHost, stream: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
-    let config = CONFIG.as_ref().map_err(|error| {
-        tracing::error!("no app can send requests by https: {error}");
-        Error::ConfigurationError
-    })?;
+    let config = CONFIG.as_ref().ok_or(Error::ConfigurationError)?;
     let name = match host {
         RemoteHost::Address(address) => ServerName::from(*address),
         RemoteHost::Name(name) => {
