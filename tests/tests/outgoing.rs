@@ -430,6 +430,9 @@ fn so_many_sockets_at_once_and_no_more() {
             "{text}"
         );
     }
+    let streams = format!("/streams?name=127.0.0.1&port={port}&count=4");
+    let text = house.get("connect-p3", &streams).text();
+    assert!(text.starts_with("refused: 3 and then socket "), "a stream keeps its connection open: {text}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Uses `wasi:sockets` 0.3 itself, and answers what came of it: `/?name=&port=` looks a name up and connects to the first
-//! address over TCP, `/many?name=&port=&count=` keeps so many connections open at once.
+//! address over TCP, `/many?name=&port=&count=` keeps so many connections open at once, and `/streams?name=&port=&count=` of
+//! each no more than the stream that it receives.
 
 use test_guests::{
     guest_p3,
@@ -16,15 +17,16 @@ use test_guests::{
 guest_p3!(behave);
 
 async fn behave(_request: Request, target: Target) -> Result<Response, ErrorCode> {
-    let count = if target.path == "/many" { target.number("count").unwrap_or(0) } else { 1 };
-    let mut open = Vec::new();
+    let count = target.number("count").unwrap_or(1);
+    let (mut open, mut streams) = (Vec::new(), Vec::new());
     for number in 0..count {
         match connect(&target).await {
+            Ok(socket) if target.path == "/streams" => streams.push(socket.receive()),
             Ok(socket) => open.push(socket),
             Err(error) => return Ok(p3::text(&format!("refused: {number} and then {error}\n"))),
         }
     }
-    Ok(p3::text(&format!("{} connected\n", open.len())))
+    Ok(p3::text(&format!("{} connected\n", open.len() + streams.len())))
 }
 
 async fn connect(target: &Target) -> Result<TcpSocket, String> {

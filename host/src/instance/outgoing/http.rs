@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, Uri, header, uri::Scheme};
+use http::{Method, Request, Response, Uri, header, uri::Scheme};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
@@ -82,6 +82,10 @@ impl Access {
         options: RequestOptions,
     ) -> Result<(Response<WasiBody>, Io), Error> {
         let destination = self.destination(request.uri())?;
+        // It would ask a proxy for a connection to anywhere.
+        if request.method() == Method::CONNECT {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
         let slot = Arc::new(self.slot("a request").ok_or(Error::ConnectionLimitReached)?);
         let limit = self.0.limits.outgoing_body_bytes;
         if declared_bytes(&request).is_some_and(|bytes| bytes > limit) {

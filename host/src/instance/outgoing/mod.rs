@@ -4,6 +4,7 @@
 mod body;
 mod http;
 mod sockets;
+mod streams;
 mod tls;
 
 use std::{fmt, net::IpAddr, sync::Arc};

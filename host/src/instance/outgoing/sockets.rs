@@ -34,7 +34,7 @@ use wasmtime_wasi::{
     sockets::{SocketAddrUse, TcpSocket, UdpSocket, WasiSocketsCtxView},
 };
 
-use super::Access;
+use super::{Access, streams};
 use crate::{
     engine::{WASI_0_2, WASI_0_3},
     instance::Guest,
@@ -50,7 +50,7 @@ pub(in crate::instance) struct Reached {
     access: Access,
     names: Arc<Names>,
     /// By the number that the socket has in the store's table.
-    sockets: HashMap<u32, Slot>,
+    sockets: HashMap<u32, Arc<Slot>>,
 }
 
 /// Addresses, each with the granted name that it was found by.
@@ -87,6 +87,11 @@ impl Names {
 impl Reached {
     pub(in crate::instance) fn new(access: Access) -> Self {
         Self { access, names: Arc::default(), sockets: HashMap::new() }
+    }
+
+    /// The place that a socket takes.
+    pub(super) fn place_of(&self, socket: &Resource<TcpSocket>) -> Option<Arc<Slot>> {
+        self.sockets.get(&socket.rep()).cloned()
     }
 
     /// Has every use of an address checked. Sockets can be made by any guest, so that it is the address which is refused and
@@ -211,6 +216,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, concurrent: bool) -> Res
         let mut types = linker.instance(&format!("wasi:sockets/types@{WASI_0_3}"))?;
         types.resource("tcp-socket", ResourceType::host::<TcpSocket>(), drop_socket::<TcpSocket>)?;
         types.resource("udp-socket", ResourceType::host::<UdpSocket>(), drop_socket::<UdpSocket>)?;
+        types.func_wrap("[method]tcp-socket.receive", |store, (socket,)| {
+            Ok((streams::receive(store, &socket)?,))
+        })?;
+        types.func_wrap("[method]tcp-socket.send", |store, (socket, data)| {
+            Ok((streams::send(store, &socket, data)?,))
+        })?;
         types.func_wrap(
             "[static]tcp-socket.create",
             |mut store, (family,): (types_3::IpAddressFamily,)| {
@@ -244,7 +255,7 @@ impl View<'_> {
         let Some(slot) = self.slot() else { return Ok(Err(too_many())) };
         match types_3::HostTcpSocket::create(&mut self.sockets, family) {
             Ok(socket) => {
-                self.reached.sockets.insert(socket.rep(), slot);
+                self.reached.sockets.insert(socket.rep(), Arc::new(slot));
                 Ok(Ok(socket))
             }
             Err(error) => Ok(Err(error.downcast()?)),
@@ -258,7 +269,7 @@ impl View<'_> {
         let Some(slot) = self.slot() else { return Ok(Err(too_many())) };
         match types_3::HostUdpSocket::create(&mut self.sockets, family).await {
             Ok(socket) => {
-                self.reached.sockets.insert(socket.rep(), slot);
+                self.reached.sockets.insert(socket.rep(), Arc::new(slot));
                 Ok(Ok(socket))
             }
             Err(error) => Ok(Err(error.downcast()?)),
@@ -275,7 +286,7 @@ impl tcp_2::Host for View<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<p2::TcpSocket>> {
         let slot = self.slot().ok_or(ErrorCode::NewSocketLimit)?;
         let socket = tcp_2::Host::create_tcp_socket(&mut self.sockets, family)?;
-        self.reached.sockets.insert(socket.rep(), slot);
+        self.reached.sockets.insert(socket.rep(), Arc::new(slot));
         Ok(socket)
     }
 }
@@ -284,7 +295,7 @@ impl udp_2::Host for View<'_> {
     async fn create_udp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Resource<p2::UdpSocket>> {
         let slot = self.slot().ok_or(ErrorCode::NewSocketLimit)?;
         let socket = udp_2::Host::create_udp_socket(&mut self.sockets, family).await?;
-        self.reached.sockets.insert(socket.rep(), slot);
+        self.reached.sockets.insert(socket.rep(), Arc::new(slot));
         Ok(socket)
     }
 }

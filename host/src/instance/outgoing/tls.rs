@@ -34,7 +34,11 @@ fn config(authorities: Option<&Path>) -> anyhow::Result<ClientConfig> {
             for certificate in CertificateDer::pem_file_iter(file).with_context(reading)? {
                 roots.add(certificate.with_context(reading)?).with_context(reading)?;
             }
-            anyhow::ensure!(!roots.is_empty(), "{}, which SSL_CERT_FILE names, has no certificate", file.display());
+            anyhow::ensure!(
+                !roots.is_empty(),
+                "{}, which SSL_CERT_FILE names, has no certificate",
+                file.display()
+            );
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
