@@ -392,8 +392,8 @@ fn so_many_requests_at_once_and_no_more() {
         }
         let text = house.get(app, &target).text();
         assert!(text.starts_with("refused: ErrorCode::ConnectionLimitReached"), "{app}: {text}");
+        waiting.iter().for_each(|_| go.send(()).expect("the server"));
         for mut connection in waiting {
-            go.send(()).expect("the server");
             assert_eq!(connection.response("GET").text(), "200 yes");
         }
         go.send(()).expect("the server");
@@ -456,7 +456,8 @@ fn servers_that_keep_a_guest_waiting() {
     for app in ["fetch", "fetch-p3"] {
         for port in [silent, half] {
             let text = house.get(app, &http(&format!("127.0.0.1:{port}"))).text();
-            assert!(text.contains("ConnectionReadTimeout"), "{app}: {text}");
+            let words = ["ConnectionReadTimeout", "connection read timeout"];
+            assert!(words.iter().any(|words| text.contains(words)), "{app}: {text}");
         }
     }
 }
@@ -479,7 +480,10 @@ fn bodies_over_the_limit() {
     for app in ["fetch", "fetch-p3"] {
         for port in [declared, streamed] {
             let text = house.get(app, &http(&format!("127.0.0.1:{port}"))).text();
-            assert!(text.contains("HttpResponseBodySize(Some(1048576))"), "{app}: {text}");
+            // The one is told by the head, the other within the body, where WASI 0.2 has words for it.
+            let words =
+                ["HttpResponseBodySize(Some(1048576))", "HTTP response body size exceeds limit: 1048576"];
+            assert!(words.iter().any(|words| text.contains(words)), "{app}: {text}");
         }
         house.log().wait_for("the line about the limit", |entry| {
             entry.text("app") == app && entry.message().contains("`limits.outgoing-body-mib`")
@@ -531,7 +535,10 @@ impl Drop for TlsServer {
 fn https_wants_a_certificate_of_the_host_that_somebody_trusted_has_signed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_server, port) = TlsServer::start(folder.path());
-    let plain = http_server("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let plain = server(|mut connection| {
+        connection.read_exact(&mut [0])?;
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    });
     let keys = format!(
         "grants.http = [\"https://localhost:{port}\", \"https://127.0.0.1:{port}\", \"https://localhost:{plain}\"]"
     );

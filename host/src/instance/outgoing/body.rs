@@ -22,14 +22,12 @@ use super::http::protocol_error;
 #[derive(Debug)]
 pub(super) struct Progress {
     last: Mutex<Instant>,
-    sent: AtomicBool,
     too_large: AtomicBool,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        let sent = AtomicBool::new(false);
-        Self { last: Mutex::new(Instant::now()), sent, too_large: AtomicBool::new(false) }
+        Self { last: Mutex::new(Instant::now()), too_large: AtomicBool::new(false) }
     }
 }
 
@@ -53,11 +51,7 @@ impl Progress {
         }
     }
 
-    /// Whether all of the request has been sent.
-    pub(super) fn sent(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
-    }
-
+    /// Whether its body was cut off at the limit.
     pub(super) fn too_large(&self) -> bool {
         self.too_large.load(Ordering::Relaxed)
     }
@@ -73,9 +67,6 @@ pub(super) struct Sent {
 
 impl Sent {
     pub(super) fn new(body: WasiBody, limit: u64, progress: Arc<Progress>) -> Self {
-        if body.is_end_stream() {
-            progress.sent.store(true, Ordering::Relaxed);
-        }
         Self { body, left: limit, limit, progress }
     }
 }
@@ -100,10 +91,7 @@ impl Body for Sent {
                     }
                 }
             }
-            Poll::Ready(None) => {
-                self.progress.now();
-                self.progress.sent.store(true, Ordering::Relaxed);
-            }
+            Poll::Ready(None) => self.progress.now(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         polled

@@ -199,13 +199,7 @@ impl Access {
                         break Err(error);
                     }
                 }
-                () = progress.silent_for(patience.head) => {
-                    return Err(if progress.sent() {
-                        Error::ConnectionReadTimeout
-                    } else {
-                        Error::ConnectionWriteTimeout
-                    });
-                }
+                () = progress.silent_for(patience.head) => return Err(Error::ConnectionReadTimeout),
             }
         };
         let response = match response {
@@ -219,7 +213,7 @@ impl Access {
         // Nothing more is sent on this connection: it ends with the answer.
         drop(sender);
         let length = response.body().size_hint().exact();
-        if length.is_some_and(|bytes| bytes > limit) && !done {
+        if length.is_some_and(|bytes| bytes > limit) {
             return Err(self.too_large("the body of an answer", host, Error::HttpResponseBodySize));
         }
         let access = self.clone();
