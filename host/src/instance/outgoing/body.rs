@@ -141,7 +141,7 @@ impl<F: Fn() -> Error + Unpin> Body for Received<F> {
                 this.silence.as_mut().reset(Instant::now() + this.patience);
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(protocol_error(error)))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(protocol_error(&error)))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
                 std::task::ready!(this.silence.as_mut().poll(cx));

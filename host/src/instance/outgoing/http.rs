@@ -182,7 +182,8 @@ impl Access {
         let limit = self.0.limits.outgoing_body_bytes;
         let mut http = http1::Builder::new();
         http.max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
-        let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await.map_err(protocol_error)?;
+        let (mut sender, connection) =
+            http.handshake(TokioIo::new(stream)).await.map_err(|error| protocol_error(&error))?;
         let progress = Arc::new(Progress::default());
         let request = request.map(|body| Sent::new(body, limit, progress.clone()));
         let mut connection = Box::pin(connection);
@@ -207,7 +208,7 @@ impl Access {
             Err(_) if progress.too_large() => {
                 return Err(self.too_large("the body of a request", host, Error::HttpRequestBodySize));
             }
-            Err(error) => return Err(protocol_error(error)),
+            Err(error) => return Err(protocol_error(&error)),
         };
         drop(send);
         // Nothing more is sent on this connection: it ends with the answer.
@@ -264,7 +265,7 @@ fn connect_error(error: &io::Error) -> Error {
 }
 
 /// What a guest is told of a connection that did not go by the protocol.
-pub(super) fn protocol_error(error: hyper::Error) -> Error {
+pub(super) fn protocol_error(error: &hyper::Error) -> Error {
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         return Error::ConnectionTerminated;
     }
@@ -274,7 +275,7 @@ pub(super) fn protocol_error(error: hyper::Error) -> Error {
     if error.is_parse_too_large() {
         return Error::HttpResponseHeaderSectionSize(u32::try_from(HEAD_BYTES).ok());
     }
-    let mut source = std::error::Error::source(&error);
+    let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             return match error.kind() {

@@ -316,10 +316,12 @@ impl network::HostNetwork for View<'_> {
     }
 }
 
+type Asking = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Unresolved>> + Send>>;
+
 /// A look-up that goes on beside the guest, and then its addresses one by one. For guests it is a [`ResolveAddressStream`],
 /// which only wasmtime itself can make.
 struct Lookup {
-    asking: Option<Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Unresolved>> + Send>>>,
+    asking: Option<Asking>,
     found: Result<vec::IntoIter<IpAddr>, Unresolved>,
 }
 
