@@ -21,6 +21,7 @@ pub mod instance;
 mod listener;
 pub mod log;
 pub mod manifest;
+pub mod outgoing;
 pub mod plan;
 pub mod reload;
 pub mod report;

@@ -1,13 +1,8 @@
 //! What a guest may touch: its settings, and what the manifest grants. Of the host it sees nothing else.
 
-use std::{
-    fs,
-    io::{self, BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
-    thread,
-};
+use std::fs;
 
-use guesthouse_tests::{House, Manifest, Response, component};
+use guesthouse_tests::{House, Manifest, Response, component, greeter, http_server};
 use serde_json::json;
 
 /// A house whose own environment, arguments and folder hold things that no guest may see.
@@ -28,6 +23,7 @@ fn nothing_of_the_host_reaches_a_guest_by_default() {
         assert_eq!(grants["environment"], json!([]));
         assert_eq!(grants["directories"], json!([]));
         assert!(!answer.text().contains("do-not-tell"), "{}", answer.text());
+        assert_eq!(grants["clocks"], json!([1000, 0, 1000, 0]), "microseconds, and no fraction of one");
         let arguments = grants["arguments"].to_string();
         for word in ["guesthouse.toml", "serve", "--", "/tmp", "target"] {
             assert!(!arguments.contains(word), "{word} in {arguments}");
@@ -87,31 +83,83 @@ fn directories_are_granted_by_name_and_for_reading_only_unless_said_otherwise() 
     }
 }
 
-/// A server that treats each connection as told, one after another, until the test ends. Answers its port.
-fn server(serve: impl Fn(TcpStream) -> io::Result<()> + Send + 'static) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    thread::spawn(move || {
-        for connection in listener.incoming() {
-            let _ = connection.and_then(&serve);
-        }
-    });
-    port
-}
+#[test]
+fn no_link_and_no_rename_leads_out_of_a_granted_directory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path().to_owned();
+    for name in ["media", "drop", "private"] {
+        fs::create_dir(here.join(name)).expect("a folder");
+        fs::write(here.join(name).join("note.txt"), name).expect("a file");
+    }
+    let link = |to: &std::path::Path, name: &str| {
+        std::os::unix::fs::symlink(to, here.join(name)).expect("a link");
+    };
+    link(&here.join("private"), "media/absolute");
+    link(&here.join("private/note.txt"), "media/absolute.txt");
+    link("../private/note.txt".as_ref(), "media/relative.txt");
+    link("..".as_ref(), "media/up");
+    link("/".as_ref(), "drop/root");
+    link("relative.txt".as_ref(), "media/twice.txt");
+    link("note.txt".as_ref(), "media/inside.txt");
+    let manifest = Manifest::new().app_of(
+        "files",
+        &component("files"),
+        "grants.dirs = { \"/media\" = { path = \"media\" }, \"/drop\" = { path = \"drop\", write = true } }",
+    );
+    let house = House::start_in(folder, &manifest.text(), 1, |_| {});
+    let ask = |question: &str| house.get("files", question).text();
+    let refused = |question: &str| {
+        let text = ask(question);
+        assert!(text.starts_with("refused: "), "{question}: {text}");
+    };
 
-/// A server that sends one line to whoever connects.
-fn greeter(line: &'static str) -> u16 {
-    server(move |mut connection| connection.write_all(line.as_bytes()))
-}
-
-/// An HTTP server that answers a request once its head has come whole: an answer before the request would be
-/// a breach of the protocol, and a client may take it for one.
-fn http_server(answer: &'static str) -> u16 {
-    server(move |mut connection| {
-        let mut lines = BufReader::new(connection.try_clone()?).lines();
-        while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
-        connection.write_all(answer.as_bytes())
-    })
+    assert_eq!(ask("/read?path=/media/inside.txt"), "media", "a link within leads on");
+    for outside in [
+        "/media/absolute/note.txt",
+        "/media/absolute.txt",
+        "/media/relative.txt",
+        "/media/twice.txt",
+        "/media/up/private/note.txt",
+        "/media/../private/note.txt",
+        "/media/up/drop/../private/note.txt",
+        "/media//..//private/note.txt",
+        "/drop/root/etc/passwd",
+        "/drop/../../../../../../etc/passwd",
+        "/drop/./../private/note.txt",
+    ] {
+        refused(&format!("/read?path={outside}"));
+    }
+    for outside in ["/drop/root/tmp/new", "/drop/../private/new", "/media/up/drop/new"] {
+        refused(&format!("/write?path={outside}&text=x"));
+    }
+    // What the guest makes itself: a link is refused, or leads nowhere.
+    for (number, to) in
+        ["/etc", "../private", "../private/note.txt", "/etc/passwd", "./../private"].iter().enumerate()
+    {
+        let _ = ask(&format!("/link?path=/drop/own-{number}&to={to}"));
+        refused(&format!("/read?path=/drop/own-{number}"));
+        refused(&format!("/read?path=/drop/own-{number}/note.txt"));
+        refused(&format!("/write?path=/drop/own-{number}/new.txt&text=x"));
+        // Where there is no link this makes a file; else it must not write through it.
+        let _ = ask(&format!("/write?path=/drop/own-{number}&text=x"));
+    }
+    // Nothing comes in or goes out by another name.
+    refused("/hard-link?path=/drop/hard.txt&to=../private/note.txt");
+    refused("/hard-link?path=/drop/hard.txt&to=/media/note.txt");
+    refused("/rename?path=/drop/note.txt&to=/drop/../private/moved.txt");
+    refused("/rename?path=/drop/note.txt&to=/media/moved.txt");
+    refused("/rename?path=/media/note.txt&to=/drop/moved.txt");
+    refused("/rename?path=/drop/../private/note.txt&to=/drop/moved.txt");
+    refused("/rename?path=/media/note.txt&to=/media/moved.txt");
+    refused("/link?path=/media/own&to=note.txt");
+    assert_eq!(ask("/rename?path=/drop/note.txt&to=/drop/moved.txt"), "done");
+    for (file, text) in
+        [("media/note.txt", "media"), ("private/note.txt", "private"), ("drop/moved.txt", "drop")]
+    {
+        assert_eq!(fs::read_to_string(here.join(file)).expect("the file"), text, "{file}");
+    }
+    assert_eq!(fs::read_dir(here.join("private")).expect("the folder").count(), 1);
+    assert!(!std::path::Path::new("/tmp/new").exists());
 }
 
 #[test]

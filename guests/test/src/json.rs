@@ -46,7 +46,8 @@ pub fn fields(entries: &[(String, Vec<u8>)]) -> Json {
     entries.iter().map(|(name, value)| json!([name, String::from_utf8_lossy(value)])).collect()
 }
 
-/// The environment, arguments and open directories that the guest has been granted.
+/// The environment, arguments and open directories that the guest has been granted, and the nanoseconds that its clocks
+/// tell apart.
 pub fn grants() -> Json {
     let environment: Vec<_> = wasip2::cli::environment::get_environment();
     let directories: Vec<_> =
@@ -56,5 +57,11 @@ pub fn grants() -> Json {
         "arguments": wasip2::cli::environment::get_arguments(),
         "directories": directories,
         "working-directory": wasip2::cli::environment::initial_cwd(),
+        "clocks": [
+            wasip2::clocks::monotonic_clock::resolution(),
+            wasip2::clocks::monotonic_clock::now() % 1_000,
+            u64::from(wasip2::clocks::wall_clock::resolution().nanoseconds),
+            u64::from(wasip2::clocks::wall_clock::now().nanoseconds % 1_000),
+        ],
     })
 }

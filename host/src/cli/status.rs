@@ -196,6 +196,8 @@ mod tests {
             latency_ms: Latency { p50: 1.25, p99: 48.0, max: 90.0 },
             in_flight: 7,
             waiting: 0,
+            outgoing: 0,
+            refused: 0,
             instances: 3,
             throttled_ms: None,
         }

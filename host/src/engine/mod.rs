@@ -29,13 +29,17 @@ pub use self::components::{Components, Linked, Wanted, WantedImage};
 use self::config::Concurrency;
 use crate::{
     bindings::{self, SettingsView},
-    instance::{Guest, Lane},
+    instance::{self, Guest, Lane},
 };
 
 /// Time between two epoch ticks, at which computing guests can be interrupted.
 pub const TICK: Duration = Duration::from_millis(2);
 /// How long a guest computes before it yields its thread to others, at the next tick.
 pub const SLICE: Duration = Duration::from_millis(2);
+
+/// The versions of WASI 0.2 and 0.3 that the linkers have: under another, compatible one, a function is not replaced.
+pub(crate) const WASI_0_2: &str = "0.2.12";
+pub(crate) const WASI_0_3: &str = "0.3.0";
 
 /// The engines and the thread that advances their epochs.
 pub struct Engine {
@@ -56,7 +60,8 @@ struct Linking {
 impl Linking {
     fn new(concurrency: Concurrency) -> wasmtime::Result<Self> {
         let engine = wasmtime::Engine::new(&config::serving(concurrency))?;
-        let linker = linker(&engine, concurrency)?;
+        let mut linker = linker(&engine, concurrency)?;
+        instance::add_to_linker(&mut linker, concurrency == Concurrency::On)?;
         Ok(Self { engine, linker })
     }
 }

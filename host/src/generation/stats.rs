@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{latency::Histogram, throttle::Throttle};
-use crate::instance::Failure;
+use crate::{instance::Failure, outgoing::Usage};
 
 /// A generation whose trial went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub struct Stats {
     in_flight: AtomicUsize,
     instances: AtomicUsize,
     pub latency: Histogram,
+    pub outgoing: Arc<Usage>,
     /// Looked at when a request fails, and gone once it is lost.
     trial: Mutex<Option<Trial>>,
     throttle: Throttle,

@@ -9,21 +9,23 @@ use std::sync::{
 };
 
 use anyhow::Context as _;
-use http::{HeaderName, Uri};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline, component::ResourceTable};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
-    handler::ProxyPre,
-};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, sockets::WasiSocketsCtxView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView, handler::ProxyPre};
 
-use super::{control::Control, limiter::Limiter, output::Output};
+use super::{
+    clocks,
+    control::Control,
+    limiter::Limiter,
+    outgoing::{self, Access, Hooks, Reached},
+    output::Output,
+};
 use crate::{
     bindings::{SettingsView, View},
     engine::{self, Linked},
     generation::{Living, Stats},
-    plan::{Grants, Limits, Origin},
+    plan::{Grants, Limits},
     settings::Settings,
 };
 
@@ -85,11 +87,14 @@ impl Template {
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
+        let access = Access::new(self.clone());
+        let reached = Reached::new(access.clone());
         let guest = Guest {
             table,
-            wasi: self.wasi(&identity)?,
+            wasi: self.wasi(&identity, &reached)?,
             http: WasiHttpCtx::new(),
-            hooks: Hooks { template: self.clone() },
+            hooks: Hooks::new(access),
+            reached,
             limiter: Limiter::new(self.limits.memory_bytes),
             template: self.clone(),
             identity,
@@ -110,11 +115,11 @@ impl Template {
         Ok(store)
     }
 
-    fn wasi(&self, identity: &Arc<Identity>) -> anyhow::Result<WasiCtx> {
+    fn wasi(&self, identity: &Arc<Identity>, reached: &Reached) -> anyhow::Result<WasiCtx> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(Output::new("stdout", identity.clone()));
         wasi.stderr(Output::new("stderr", identity.clone()));
-        wasi.allow_udp(false);
+        wasi.wall_clock(clocks::Wall).monotonic_clock(clocks::Monotonic::new());
         for (name, value) in &self.grants.env {
             wasi.env(name, value);
         }
@@ -124,25 +129,7 @@ impl Template {
                 .map_err(anyhow::Error::from)
                 .with_context(|| format!("opening {}, granted as {guest_path}", dir.path.display()))?;
         }
-        let addresses = self.grants.tcp.clone();
-        wasi.allow_tcp(!addresses.is_empty());
-        let app = self.app.clone();
-        wasi.socket_addr_check(move |address, usage| {
-            use wasmtime_wasi::sockets::SocketAddrUse;
-            let allowed = match usage {
-                SocketAddrUse::TcpConnect => addresses.contains(&address),
-                // wasmtime binds the unspecified address on its own before it connects.
-                SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
-                _ => false,
-            };
-            if !allowed {
-                tracing::warn!(
-                    app = &*app,
-                    "refused a TCP connection to {address}: grant it with `grants.tcp = [\"{address}\"]`"
-                );
-            }
-            Box::pin(async move { allowed })
-        });
+        reached.guard(&mut wasi);
         Ok(wasi.build())
     }
 }
@@ -158,6 +145,7 @@ pub struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
+    reached: Reached,
     limiter: Limiter,
     template: Arc<Template>,
     identity: Arc<Identity>,
@@ -178,6 +166,11 @@ impl Guest {
         self.identity.begin(request);
     }
 
+    pub(super) fn outgoing(&mut self) -> outgoing::View<'_> {
+        let sockets = WasiSocketsCtxView { ctx: self.wasi.sockets(), table: &mut self.table };
+        outgoing::View { reached: &mut self.reached, sockets }
+    }
+
     pub(super) fn memory_refused(&self) -> bool {
         self.limiter.refused()
     }
@@ -192,72 +185,5 @@ impl WasiView for Guest {
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
-    }
-}
-
-/// Checks outgoing HTTP requests against the grants before anything is resolved or connected.
-struct Hooks {
-    template: Arc<Template>,
-}
-
-impl Hooks {
-    fn granted(&self, uri: &Uri) -> bool {
-        let scheme = uri.scheme().unwrap_or(&http::uri::Scheme::HTTPS);
-        let default_port = if *scheme == http::uri::Scheme::HTTP { 80 } else { 443 };
-        let Some(host) = uri.host() else { return false };
-        let host = host.to_ascii_lowercase();
-        let port = uri.port_u16().unwrap_or(default_port);
-        self.template.grants.http.iter().any(|origin| origin.matches(scheme, &host, port))
-    }
-}
-
-impl Origin {
-    /// Whether a request to this scheme, lower-case host and port is within the grant.
-    pub fn matches(&self, scheme: &http::uri::Scheme, host: &str, port: u16) -> bool {
-        let host_matches = if self.wildcard {
-            host.strip_suffix(self.host.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-        } else {
-            host == self.host
-        };
-        host_matches && *scheme == self.scheme && port == self.port
-    }
-}
-
-type SendResult =
-    Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
-
-/// In one place, where wasmtime's own look would make the list anew for each field of each request.
-static FORBIDDEN_FIELDS: [HeaderName; 9] = wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
-
-impl WasiHttpHooks for Hooks {
-    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
-        FORBIDDEN_FIELDS.contains(name)
-    }
-
-    fn send_request(
-        &mut self,
-        request: http::Request<WasiBody>,
-        options: Option<RequestOptions>,
-        _processed: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-    ) -> Box<dyn Future<Output = SendResult> + Send> {
-        if !self.granted(request.uri()) {
-            let app = &*self.template.app;
-            let uri = request.uri();
-            let origin = format!(
-                "{}://{}",
-                uri.scheme_str().unwrap_or("https"),
-                uri.authority().map_or("", |a| a.as_str())
-            );
-            tracing::warn!(
-                app,
-                "refused a request to {origin}: grant it with `grants.http = [\"{origin}\"]`"
-            );
-            return Box::new(async { Err(HttpError::HttpRequestDenied) });
-        }
-        Box::new(async move {
-            use http_body_util::BodyExt;
-            let (response, io) = wasmtime_wasi_http::default_send_request(request, options).await?;
-            Ok((response.map(BodyExt::boxed_unsync), Box::new(io) as Box<dyn Future<Output = _> + Send>))
-        })
     }
 }

@@ -5,11 +5,13 @@
 //! exchange and may cancel it at any time. Nothing here knows of hostnames, connections or other apps.
 
 mod body;
+mod clocks;
 mod control;
 mod exchange;
 mod guest;
 mod lane;
 mod limiter;
+mod outgoing;
 mod output;
 mod pool;
 mod worker;
@@ -19,5 +21,6 @@ pub use exchange::{Exchange, Failure, Job, Occupied, exchange};
 pub use guest::{Guest, Identity, Template};
 pub use lane::Lane;
 pub(crate) use limiter::Limiter;
+pub(crate) use outgoing::add_to_linker;
 pub(crate) use output::Output;
 pub use pool::{Policy, Pool};

@@ -49,6 +49,9 @@ pub mod defaults {
     pub const QUEUE: u64 = 256;
     pub const QUEUE_MS: u64 = 10_000;
     pub const BODY_MIB: u64 = 16;
+    pub const OUTGOING: u64 = 128;
+    pub const OUTGOING_MS: u64 = 30_000;
+    pub const OUTGOING_BODY_MIB: u64 = 64;
 
     pub const PROBE_PATH: &str = "/";
     pub const PROBE_STATUS: u64 = 200;
@@ -317,6 +320,16 @@ pub struct Limits {
     /// MiB that the body of a request may have.
     #[schemars(range(min = 1, max = 1_048_576), extend("default" = defaults::BODY_MIB))]
     pub body_mib: Option<Located<u64>>,
+    /// Outgoing requests, open sockets and look-ups of names of the app at once; 0 for none.
+    #[schemars(range(min = 0, max = 100_000), extend("default" = defaults::OUTGOING))]
+    pub outgoing: Option<Located<u64>>,
+    /// Milliseconds that an outgoing request may wait for a connection, for the head of its answer, and for each further
+    /// piece of it. A guest may ask for less.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::OUTGOING_MS))]
+    pub outgoing_ms: Option<Located<u64>>,
+    /// MiB that the body of an outgoing request may have, and that of its answer.
+    #[schemars(range(min = 1, max = 1_048_576), extend("default" = defaults::OUTGOING_BODY_MIB))]
+    pub outgoing_body_mib: Option<Located<u64>>,
 }
 
 /// What an app may touch beside its settings: nothing that is not named here.
@@ -326,8 +339,15 @@ pub struct Grants {
     /// Origins that the app may send requests to: `https://api.example.com`, `https://*.example.com`,
     /// `http://localhost:9000`.
     pub http: Option<Vec<Located<String>>>,
-    /// Addresses that the app may open TCP connections to: `127.0.0.1:6379`.
+    /// Services that the app may open TCP connections to: `127.0.0.1:6379`, `db.example.com:5432`. It may look up the
+    /// names that stand here, and no others.
     pub tcp: Option<Vec<Located<String>>>,
+    /// Services that the app may exchange datagrams with: `192.0.2.1:53`, `time.example.com:123`.
+    pub udp: Option<Vec<Located<String>>>,
+    /// Networks beside the public Internet that granted names may lead to: `10.0.0.0/8`, `192.168.1.7`. An address that
+    /// is granted as such, and `localhost`, need none.
+    #[schemars(extend("default" = []))]
+    pub networks: Option<Vec<Located<String>>>,
     /// Folders of the host, by the absolute path under which the app sees them.
     pub dirs: Option<Entries<Located<Dir>>>,
     /// Environment variables of the app. Those of the host are never passed on.

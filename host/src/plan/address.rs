@@ -1,12 +1,6 @@
 //! Listen addresses: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/house.sock`.
 
-use std::{
-    fmt,
-    net::{Ipv6Addr, SocketAddr},
-    ops::Range,
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{fmt, net::Ipv6Addr, ops::Range, path::PathBuf, str::FromStr};
 
 use super::{ListenAddr, resolve::Resolver};
 use crate::{
@@ -138,22 +132,5 @@ impl Resolver<'_> {
             });
         }
         Ok(ListenAddr::Unix(path))
-    }
-
-    /// An address of `grants.tcp`.
-    pub(super) fn socket_address(&mut self, text: &Located<String>) -> Option<SocketAddr> {
-        let written = self.text(text)?;
-        match written.parse::<SocketAddr>() {
-            Ok(address) if address.port() != 0 => Some(address),
-            Ok(_) => {
-                self.error(&text.span, "port 0 is no port to connect to", "name the port of the service");
-                None
-            }
-            Err(_) => {
-                let help = "write an IP address and a port, such as 127.0.0.1:6379 or [::1]:6379; names are not looked up";
-                self.error(&text.span, format!("`{written}` is no address of a TCP service"), help);
-                None
-            }
-        }
     }
 }

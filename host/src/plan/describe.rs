@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Admin, App, Isolation, LogFormat, Origin, Plan, Probe, Route, Server, Source, Wasi};
+use super::{
+    Admin, App, GrantedHost, Isolation, LogFormat, Origin, Plan, Probe, Route, Server, Service, Source, Wasi,
+};
 use crate::settings::Settings;
 
 /// How much is said of settings and of granted environment variables.
@@ -114,15 +116,23 @@ impl App {
         )?;
         write!(f, " cpu-ms={} stream-ms={}", millis(limits.cpu), millis(limits.stream))?;
         write!(f, " concurrent={} queue={}", limits.concurrent, limits.queue)?;
-        writeln!(f, " queue-ms={} body-mib={}", millis(limits.queue_wait), limits.body_bytes / MIB)
+        write!(f, " queue-ms={} body-mib={}", millis(limits.queue_wait), limits.body_bytes / MIB)?;
+        write!(f, " outgoing={} outgoing-ms={}", limits.outgoing, millis(limits.outgoing_wait))?;
+        writeln!(f, " outgoing-body-mib={}", limits.outgoing_body_bytes / MIB)
     }
 
     fn write_grants(&self, f: &mut String, values: Values) -> fmt::Result {
         for origin in &self.grants.http {
             writeln!(f, "  grant http {origin}")?;
         }
-        for address in &self.grants.tcp {
-            writeln!(f, "  grant tcp {address}")?;
+        for service in &self.grants.tcp {
+            writeln!(f, "  grant tcp {service}")?;
+        }
+        for service in &self.grants.udp {
+            writeln!(f, "  grant udp {service}")?;
+        }
+        for network in &self.grants.networks {
+            writeln!(f, "  grant network {network}")?;
         }
         for (guest_path, dir) in &self.grants.dirs {
             let access = if dir.write { "read and write" } else { "read" };
@@ -196,8 +206,17 @@ impl Display for Source {
 
 impl Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wildcard = if self.wildcard { "*." } else { "" };
-        write!(f, "{}://{wildcard}{}:{}", self.scheme, self.host, self.port)
+        write!(f, "{}://{}", self.scheme, self.service)
+    }
+}
+
+impl Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            GrantedHost::One(host) => write!(f, "{host}")?,
+            GrantedHost::Below(suffix) => write!(f, "*.{suffix}")?,
+        }
+        write!(f, ":{}", self.port)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use http::uri::Scheme;
 
-use super::{Dir, Grants, Origin, resolve::Resolver};
+use super::{Dir, GrantedHost, Grants, Origin, RemoteHost, Service, resolve::Resolver};
 use crate::{
     manifest::{self, Located},
     report::Problem,
@@ -15,8 +15,24 @@ impl Resolver<'_> {
     pub(super) fn grants(&mut self, grants: Option<&manifest::Grants>) -> Grants {
         let Some(grants) = grants else { return Grants::default() };
         let http = grants.http.iter().flatten().filter_map(|text| self.origin(text)).collect();
-        let tcp = grants.tcp.iter().flatten().filter_map(|text| self.socket_address(text)).collect();
-        Grants { http, tcp, dirs: self.dirs(grants), env: self.guest_env(grants) }
+        let tcp = grants.tcp.iter().flatten().filter_map(|text| self.service(text, "TCP")).collect();
+        let udp = grants.udp.iter().flatten().filter_map(|text| self.service(text, "UDP")).collect();
+        let networks = grants.networks.iter().flatten().filter_map(|text| self.network(text)).collect();
+        Grants { http, tcp, udp, networks, dirs: self.dirs(grants), env: self.guest_env(grants) }
+    }
+
+    /// An entry of `tcp` or `udp`.
+    fn service(&mut self, text: &Located<String>, protocol: &str) -> Option<Service> {
+        let written = self.text(text)?;
+        match service(&written, None) {
+            Ok(service) => Some(service),
+            Err(help) => {
+                let form = "write host:port, such as 127.0.0.1:6379, [::1]:6379 or db.example.com:5432";
+                let help = format!("{help}; {form}");
+                self.error(&text.span, format!("`{written}` is no {protocol} service"), help);
+                None
+            }
+        }
     }
 
     fn origin(&mut self, text: &Located<String>) -> Option<Origin> {
@@ -112,11 +128,23 @@ fn origin(text: &str) -> Result<Origin, String> {
     if rest.contains('/') {
         return Err("remove the path: a grant holds for all of an origin".into());
     }
-    let pattern = Pattern::parse(rest).map_err(|error| format!("{error}; {FORM}"))?;
-    let (host, wildcard) = match pattern.host() {
-        HostPattern::Exact(name) => (name, false),
-        HostPattern::Suffix(suffix) => (suffix, true),
+    let service = service(rest, Some(port)).map_err(|error| format!("{error}; {FORM}"))?;
+    Ok(Origin { scheme, service })
+}
+
+/// `host:port`; the error says what is wrong.
+fn service(text: &str, default_port: Option<u16>) -> Result<Service, String> {
+    let pattern = Pattern::parse(text).map_err(|error| error.to_string())?;
+    if !pattern.prefix().is_empty() || text.ends_with('/') {
+        return Err("a service has no path".into());
+    }
+    let host = match pattern.host() {
+        HostPattern::Exact(name) => {
+            GrantedHost::One(RemoteHost::parse(name).map_err(|error| error.to_string())?)
+        }
+        HostPattern::Suffix(suffix) => GrantedHost::Below(suffix.to_string()),
         HostPattern::Any => return Err("name the hosts: all of them at once cannot be granted".into()),
     };
-    Ok(Origin { scheme, host: host.to_string(), wildcard, port: pattern.port().unwrap_or(port) })
+    let port = pattern.port().or(default_port).ok_or("the port is missing")?;
+    Ok(Service { host, port })
 }

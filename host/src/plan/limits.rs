@@ -57,8 +57,26 @@ impl Layered<'_, manifest::Limits> {
             queue: self.size(|table| table.queue.as_ref(), defaults::QUEUE),
             queue_wait: self.millis(|table| table.queue_ms.as_ref(), defaults::QUEUE_MS),
             body_bytes: self.number(|table| table.body_mib.as_ref(), defaults::BODY_MIB) * MIB,
+            outgoing: self.size(|table| table.outgoing.as_ref(), defaults::OUTGOING),
+            outgoing_wait: self.millis(|table| table.outgoing_ms.as_ref(), defaults::OUTGOING_MS),
+            outgoing_body_bytes: self
+                .number(|table| table.outgoing_body_mib.as_ref(), defaults::OUTGOING_BODY_MIB)
+                * MIB,
         }
     }
+}
+
+/// What holds for generations that were saved before there was such a limit.
+pub(super) fn outgoing() -> usize {
+    usize::try_from(defaults::OUTGOING).unwrap_or(usize::MAX)
+}
+
+pub(super) fn outgoing_wait() -> Duration {
+    Duration::from_millis(defaults::OUTGOING_MS)
+}
+
+pub(super) fn outgoing_body_bytes() -> u64 {
+    defaults::OUTGOING_BODY_MIB * MIB
 }
 
 impl Layered<'_, manifest::Instances> {

@@ -134,7 +134,7 @@ impl Resolver<'_> {
     }
 
     /// A network in CIDR form, or one address.
-    fn network(&mut self, text: &Located<String>) -> Option<ipnet::IpNet> {
+    pub(super) fn network(&mut self, text: &Located<String>) -> Option<ipnet::IpNet> {
         let written = self.text(text)?;
         let network =
             written.parse().or_else(|_| written.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));

@@ -13,6 +13,7 @@ mod grants;
 mod limits;
 mod load;
 mod names;
+mod remote;
 mod resolve;
 mod routes;
 mod settings;
@@ -29,6 +30,7 @@ use std::{
 
 pub use address::ListenError;
 pub use explain::{Explanation, UrlError, explain};
+pub use remote::{RemoteHost, RemoteHostError};
 
 use serde::{Deserialize, Serialize};
 
@@ -291,31 +293,61 @@ pub struct Limits {
     pub queue_wait: Duration,
     /// `body-mib` (default 16): bytes of a request's body.
     pub body_bytes: u64,
+    /// `outgoing` (default 128): outgoing requests, open sockets and look-ups of names of this app at once.
+    #[serde(default = "limits::outgoing")]
+    pub outgoing: usize,
+    /// `outgoing-ms` (default 30 000): each wait of an outgoing request: for its connection, for the head of its answer,
+    /// for a piece of its body.
+    #[serde(default = "limits::outgoing_wait")]
+    pub outgoing_wait: Duration,
+    /// `outgoing-body-mib` (default 64): bytes of an outgoing request's body, and of the body of its answer.
+    #[serde(default = "limits::outgoing_body_bytes")]
+    pub outgoing_body_bytes: u64,
 }
 
 /// `[apps.NAME.grants]`: all that a guest may touch beside its settings. Nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
-    /// `http`: origins of outgoing requests, `scheme://host[:port]`, host exact or `*.suffix`.
+    /// `http`: origins of outgoing requests, `scheme://host[:port]`.
     pub http: Vec<Origin>,
-    /// `tcp`: addresses of outgoing TCP connections.
-    pub tcp: Vec<SocketAddr>,
+    /// `tcp`: services for outgoing TCP connections, `host:port`.
+    pub tcp: Vec<Service>,
+    /// `udp`: services for datagrams, `host:port`.
+    #[serde(default)]
+    pub udp: Vec<Service>,
+    /// `networks`: what granted names may resolve to beside public addresses.
+    #[serde(default)]
+    pub networks: Vec<ipnet::IpNet>,
     /// `dirs`: guest path to host directory.
     pub dirs: BTreeMap<String, Dir>,
     /// `env`: environment variables, given as written. The host's own environment is never inherited.
     pub env: BTreeMap<String, String>,
 }
 
+/// A scheme and a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// `http` or `https`.
     #[serde(with = "scheme")]
     pub scheme: http::uri::Scheme,
-    /// ASCII, lower case; `*.suffix` where `wildcard`, held without the `*.`.
-    pub host: String,
-    pub wildcard: bool,
-    /// The scheme's default where the manifest names none.
+    /// Its port is the scheme's default where the manifest names none.
+    pub service: Service,
+}
+
+/// A host and a port of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    pub host: GrantedHost,
     pub port: u16,
+}
+
+/// The hosts that a grant names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrantedHost {
+    One(RemoteHost),
+    /// `*.suffix`: every name below it, however deep. Held without the `*.`: ASCII, lower case, without a trailing dot.
+    Below(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -230,6 +230,12 @@ pub struct GenerationStatus {
     pub in_flight: usize,
     pub waiting: usize,
     pub instances: usize,
+    /// Its outgoing requests, open sockets and look-ups of names at this moment.
+    #[serde(default)]
+    pub outgoing: usize,
+    /// Outgoing calls that were refused, for want of a grant or over a limit.
+    #[serde(default)]
+    pub refused: u64,
     /// It crashes again and again: requests are turned away for this long, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled_ms: Option<u64>,

@@ -86,6 +86,8 @@ fn generation_status(entry: &Entry, generation: Option<&Arc<Generation>>) -> Gen
         in_flight: stats.in_flight(),
         waiting: generation.map_or(0, |generation| generation.waiting()),
         instances: stats.instances(),
+        outgoing: stats.outgoing.open(),
+        refused: stats.outgoing.refused(),
         throttled_ms: stats
             .throttled()
             .map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX))

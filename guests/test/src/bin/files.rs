@@ -1,8 +1,9 @@
-//! Uses files as `/read?path=`, `/write?path=&text=` and `/list?path=` say, and answers what came of it.
+//! Uses files as `/read?path=`, `/write?path=&text=`, `/list?path=`, `/link?path=&to=` (symbolic), `/hard-link?path=&to=`
+//! and `/rename?path=&to=` say, and answers what came of it.
 
 use std::{fs, io};
 
-use test_guests::{guest, p2, target::Target};
+use test_guests::{guest, p2, target::Target, wasip2::filesystem::preopens};
 
 guest!(|_request, target, out| {
     let outcome = act(target).unwrap_or_else(|error| format!("refused: {:?}", error.kind()));
@@ -11,12 +12,17 @@ guest!(|_request, target, out| {
 
 fn act(target: &Target) -> io::Result<String> {
     let path = target.get("path").unwrap_or_default();
+    let to = target.get("to").unwrap_or_default();
+    let done = |()| "done".to_owned();
     match target.path.as_str() {
         "/read" => fs::read_to_string(path),
         "/write" => {
             fs::write(path, target.get("text").unwrap_or_default())?;
             Ok("written".to_owned())
         }
+        "/link" => link(path, to).map(done),
+        "/hard-link" => fs::hard_link(to, path).map(done),
+        "/rename" => fs::rename(path, to).map(done),
         _ => {
             let names: io::Result<Vec<_>> = fs::read_dir(path)?
                 .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
@@ -26,4 +32,15 @@ fn act(target: &Target) -> io::Result<String> {
             Ok(names.join(" "))
         }
     }
+}
+
+/// Makes the symbolic link `path`, whatever it leads to.
+fn link(path: &str, to: &str) -> io::Result<()> {
+    for (folder, name) in preopens::get_directories() {
+        if let Some(rest) = path.strip_prefix(&format!("{name}/")) {
+            let made = folder.symlink_at(to, rest);
+            return made.map_err(|error| io::Error::other(format!("{error:?}")));
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
 }

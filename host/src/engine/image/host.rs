@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpVi
 use super::Initial;
 use crate::{
     bindings::{SettingsView, View},
+    engine::{WASI_0_2, WASI_0_3},
     instance::Limiter,
     settings::Settings,
 };
@@ -20,8 +21,8 @@ const REFUSED: [&str; 4] =
     ["wasi:filesystem/types", "wasi:sockets/", "wasi:http/outgoing-handler", "wasi:http/client"];
 /// Beside these: the number is another one in each generation, and the image may be the same.
 const GENERATION: (&str, &str) = ("guesthouse:settings/settings", "generation");
-/// The versions that the linker has of WASI: of another compatible one, a function would not be replaced.
-const WASI_VERSIONS: [(&str, &str); 2] = [("0.2.", "0.2.12"), ("0.3.", "0.3.0")];
+/// How versions of WASI begin, and those that the linker has.
+const WASI_VERSIONS: [(&str, &str); 2] = [("0.2.", WASI_0_2), ("0.3.", WASI_0_3)];
 
 /// The end of a guest that called what is not there while its image is taken.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,72 @@
+//! Outgoing traffic of apps, as far as it has nothing to do with wasm: what a granted name may lead to, how much of it there
+//! is, and what the operator is told of it. How guests come by it is `instance::outgoing`.
+
+mod networks;
+mod refusals;
+mod resolve;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use tokio::sync::Semaphore;
+
+use self::refusals::Refusals;
+pub(crate) use self::resolve::{LookupError, resolve};
+
+/// Look-ups of one app at once: each holds a thread for as long as the system's resolver takes.
+const LOOKUPS: usize = 8;
+
+/// The outgoing traffic of one generation.
+#[derive(Debug)]
+pub struct Usage {
+    open: AtomicUsize,
+    refused: AtomicU64,
+    pub(crate) refusals: Refusals,
+    lookups: Arc<Semaphore>,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self {
+            open: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+            refusals: Refusals::default(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+        }
+    }
+}
+
+impl Usage {
+    /// Requests, sockets and look-ups at this moment.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Calls that were refused, for want of a grant or over a limit.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_refusal(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A place for a request, a socket or a look-up; none where `max` are taken.
+    pub(crate) fn take(self: &Arc<Self>, max: usize) -> Option<Slot> {
+        let take = |open: usize| (open < max).then_some(open + 1);
+        self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
+        Some(Slot(self.clone()))
+    }
+}
+
+/// A place that is taken; dropped, it is free.
+#[derive(Debug)]
+pub(crate) struct Slot(Arc<Usage>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
