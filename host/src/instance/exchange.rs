@@ -26,6 +26,8 @@ pub enum Failure {
     Instantiation(String),
     #[error("the house has no room for another instance: {0}")]
     NoRoom(String),
+    #[error("another instance would take the memory of all above app-memory-mib = {0}")]
+    AppMemory(usize),
     #[error("guest ended without an answer")]
     NoAnswer,
     #[error("guest answered with the error {0}")]
@@ -63,6 +65,7 @@ impl Failure {
             Self::Trapped(_) => "trapped",
             Self::Instantiation(_) => "instantiation",
             Self::NoRoom(_) => "no-room",
+            Self::AppMemory(_) => "app-memory-limit",
             Self::NoAnswer => "no-answer",
             Self::ErrorCode(_) => "error-code",
             Self::BadAnswer(_) => "bad-answer",
@@ -95,6 +98,7 @@ impl Failure {
             | Self::StreamTimeout(_)
             | Self::Collateral(_) => true,
             Self::NoRoom(_)
+            | Self::AppMemory(_)
             | Self::BodyTooLarge(_)
             | Self::ClientStalled
             | Self::ClientGone

@@ -18,7 +18,7 @@ mod worker;
 
 pub use body::{Body, BodyError};
 pub use exchange::{Exchange, Failure, Job, Occupied, exchange};
-pub use guest::{Guest, Identity, Template};
+pub use guest::{Guest, Identity, Printing, Template};
 pub use lane::Lane;
 pub(crate) use limiter::Limiter;
 pub(crate) use outgoing::add_to_linker;

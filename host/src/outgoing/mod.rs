@@ -12,8 +12,10 @@ use std::sync::{
 
 use tokio::sync::Semaphore;
 
-use self::refusals::Refusals;
-pub(crate) use self::resolve::{LookupError, resolve};
+pub(crate) use self::{
+    refusals::Refusals,
+    resolve::{LookupError, resolve},
+};
 
 /// Look-ups of one app at once: each holds a thread for as long as the system's resolver takes.
 const LOOKUPS: usize = 8;
