@@ -1,6 +1,6 @@
 //! Where the binary under test is.
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, process::Command};
 
 /// The `guesthouse` binary of the profile that this program was built in; or the one that `GUESTHOUSE_BINARY` names.
 ///
@@ -18,6 +18,36 @@ pub fn guesthouse() -> PathBuf {
         binary.display()
     );
     binary
+}
+
+/// Builds the binary, for a program that measures: what it measures is the present source, and not a binary that happens
+/// to lie there.
+///
+/// # Panics
+///
+/// Where it does not build.
+pub fn build_house() {
+    if env::var_os("GUESTHOUSE_BINARY").is_some() {
+        return;
+    }
+    let profile = profile();
+    let profile = profile.file_name().and_then(|name| name.to_str()).expect("the name of a profile");
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--package", "guesthouse"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile == "release" {
+        cargo.arg("--release");
+    } else {
+        eprintln!("this is the profile `{profile}`: for figures, run it with `cargo run --release`");
+    }
+    eprintln!("building the house and its guests");
+    // What cargo tells a program that it runs would make parts of the house another build each time.
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
+            cargo.env_remove(name);
+        }
+    }
+    let status = cargo.status().expect("cargo starts");
+    assert!(status.success(), "the house does not build: {status}");
 }
 
 /// A folder of the tests' own beside the build's.

@@ -3,6 +3,7 @@
 //! it learns, it learns from sockets, log lines, exit codes and `/proc`.
 
 mod admin;
+mod bad_clients;
 mod binary;
 mod cli;
 mod client;
@@ -20,7 +21,8 @@ mod tools;
 mod version;
 
 pub use admin::{Admin, Reply};
-pub use binary::{guesthouse, profile};
+pub use bad_clients::{BadClient, Door, End, Seen, all as bad_clients};
+pub use binary::{build_house, guesthouse, profile};
 pub use cli::{Outcome, run};
 pub use client::{Broken, Connection, Head, Request, Response};
 pub use guests::{component, python_component};

@@ -129,6 +129,18 @@ fn a_body_that_stops_coming_is_given_up() {
     }
 }
 
+/// Whoever goes on sending when he was refused is heard for a while, and not for ever.
+#[test]
+fn a_refused_client_that_never_stops_is_closed_upon() {
+    let house = house();
+    let begun = Instant::now();
+    let mut connection = house.connect();
+    connection.send("GET /");
+    while connection.try_send([b'x'; 65_536]).is_ok() {
+        assert!(begun.elapsed() < BOUND, "a refused client holds the connection");
+    }
+}
+
 /// Bytes that bring the body no further are a pause, however many they are: a size with leading zeros, say.
 #[test]
 fn a_chunk_size_that_does_not_end_is_given_up() {

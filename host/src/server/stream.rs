@@ -133,8 +133,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
 impl<S: AsyncRead + Unpin> Timed<S> {
     /// Throws away what still comes, until the client closes too or is out of time.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger_max = self.silence.stall_max.min(LINGER_MAX);
+        let timer = self.linger.get_or_insert_with(|| Box::pin(sleep(linger_max)));
+        let deadline = timer.deadline();
         let mut bytes = [0; LINGER_BYTES];
         loop {
+            // By the clock: beside reads that never wait, tokio has no time to poll a timer.
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.serving.leave_unread(),
@@ -144,8 +151,7 @@ impl<S: AsyncRead + Unpin> Timed<S> {
                 Poll::Pending => break,
             }
         }
-        let linger_max = self.silence.stall_max.min(LINGER_MAX);
-        self.linger.get_or_insert_with(|| Box::pin(sleep(linger_max))).as_mut().poll(cx)
+        self.linger.as_mut().map_or(Poll::Ready(()), |timer| timer.as_mut().poll(cx))
     }
 }
 

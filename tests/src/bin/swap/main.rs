@@ -7,12 +7,9 @@ mod django;
 mod options;
 mod swaps;
 
-use std::{
-    env,
-    process::{Command, ExitCode},
-};
+use std::{env, process::ExitCode};
 
-use guesthouse_tests::{growth, kill_while_swapping, profile};
+use guesthouse_tests::{build_house, growth, kill_while_swapping};
 
 use crate::options::Options;
 
@@ -27,7 +24,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    build_the_house();
+    build_house();
     let held = if options.django {
         django::run(&options)
     } else if let Some(kills) = options.kills {
@@ -38,31 +35,6 @@ fn main() -> ExitCode {
         swaps::run(&options)
     };
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// What is measured is the present source, and not a binary that happens to lie there.
-fn build_the_house() {
-    if env::var_os("GUESTHOUSE_BINARY").is_some() {
-        return;
-    }
-    let profile = profile();
-    let profile = profile.file_name().and_then(|name| name.to_str()).expect("the name of a profile");
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package", "guesthouse"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    if profile == "release" {
-        cargo.arg("--release");
-    } else {
-        eprintln!("this is the profile `{profile}`: for figures, run it with `cargo run --release`");
-    }
-    eprintln!("building the house and its guests");
-    // What cargo tells a program that it runs would make parts of the house another build each time.
-    for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
-            cargo.env_remove(name);
-        }
-    }
-    let status = cargo.status().expect("cargo starts");
-    assert!(status.success(), "the house does not build: {status}");
 }
 
 fn kill(kills: usize) -> bool {
