@@ -9,8 +9,10 @@
 )]
 
 #[path = "../../fuzz/src/component.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's crate uses it too")]
 mod component;
 #[path = "../../fuzz/src/targets.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer's crate uses it too")]
 mod targets;
 
 use std::{fs, path::Path};

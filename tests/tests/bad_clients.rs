@@ -8,7 +8,7 @@ use guesthouse_tests::{BadClient, Door, bad_clients};
 const DOOR: Door = Door { header_ms: 400, idle_ms: 2000, body_ms: 400, request_ms: 2000, stream_ms: 3000 };
 const CLIENTS: usize = 4;
 /// Houses at once.
-const HOUSES: usize = 4;
+const HOUSES: usize = 8;
 
 #[test]
 fn bad_clients_get_what_they_must() {
