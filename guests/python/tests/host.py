@@ -302,6 +302,7 @@ def install():
         sys.modules[module.__name__] = module
     immortal = python.ModuleType("_immortal")
     immortal.mark = lambda objects: []
+    immortal.recode = lambda function, code: setattr(function, "__code__", code)
     sys.modules["_immortal"] = immortal
     base = python.ModuleType("componentize_py_types")
     base.Ok, base.Err = Ok, Err
