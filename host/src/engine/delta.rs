@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::cache::ComponentDigest;
 
 /// A part of a file: where it begins and its length, in bytes. Parts in a row make a whole.
-pub type Piece = (Arc<File>, u64, usize);
+pub(super) type Piece = (Arc<File>, u64, usize);
 
 const MAGIC: [u8; 16] = *b"guesthouse delta";
 /// What is mapped begins at a multiple of it: the size of a page, the largest there is but for that of x86-64.
@@ -123,7 +123,8 @@ impl Delta {
 fn differing(mut base: &File, mut whole: &File) -> io::Result<(u64, Vec<Range<u64>>)> {
     base.seek(SeekFrom::Start(0))?;
     whole.seek(SeekFrom::Start(0))?;
-    let (mut base, mut whole) = (BufReader::with_capacity(1 << 20, base), BufReader::with_capacity(1 << 20, whole));
+    let (mut base, mut whole) =
+        (BufReader::with_capacity(1 << 20, base), BufReader::with_capacity(1 << 20, whole));
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     let mut runs: Vec<Range<u64>> = Vec::new();
     let (mut at, mut len) = (0, 0);
