@@ -8,6 +8,7 @@ pub mod cache;
 pub mod compile;
 mod components;
 mod config;
+mod delta;
 mod functions;
 pub mod image;
 
@@ -83,20 +84,20 @@ impl Engine {
 
     /// Loads compiled code that the cache has vouched for.
     pub fn load(&self, compiled: &cache::Entry) -> Result<Component> {
-        let path = compiled.path();
-        // SAFETY: `deserialize_file` demands that the file was produced by `precompile_component` and is not changed
-        // afterwards. `Entry` exists only for files whose keyed digest, made by this user's cache when it compiled
-        // them, was checked just now, in a folder that only this user can write.
+        // SAFETY: `deserialize_pieces` demands that what the pieces are in a row was produced by `precompile_component`
+        // and is not changed afterwards. `Entry` exists only for open files whose keyed digests, made by this user's
+        // cache when it compiled them, were checked, in a folder that only this user can write. What is made of two
+        // files names the one in the other, by its digest, and where to take which of their pages from.
         #[expect(
             unsafe_code,
             reason = "wasmtime loads native code from files only this way; see SAFETY above"
         )]
-        let load = |engine| unsafe { Component::deserialize_file(engine, path) };
+        let load = |engine| unsafe { Component::deserialize_pieces(engine, compiled.pieces().clone()) };
         // What was compiled for the other engine is told by the file's head, before anything of it is used.
         load(&self.sequential.engine)
             .or_else(|_| load(&self.concurrent.engine))
             .map_err(anyhow::Error::from)
-            .with_context(|| format!("loading compiled code {}", path.display()))
+            .with_context(|| format!("loading compiled code {}", compiled.path().display()))
     }
 
     /// Checks a component's imports and exports against what the house offers and links them.
