@@ -176,10 +176,10 @@ fn endless() -> Vec<BadClient> {
         ),
         case(
             "pipelined flood",
-            "requests without end, and reads no answer",
+            "2,000 requests, and reads no answer until the house is done with it",
             Expected { statuses: &[404], silence: true, answers: 1..=usize::MAX },
             |wire| {
-                wire.flood("GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n".repeat(200).as_bytes());
+                wire.flood("GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n".repeat(200).as_bytes(), 10);
                 wire.leave_unread();
             },
         ),

@@ -8,13 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 
 use super::Door;
 use crate::{PATIENCE, client::stream_from};
 
 /// Bytes of what came back that are kept.
 const KEPT_BYTES: usize = 64 * 1024;
+
+/// Room for answers of a client that does not read them.
+const RECEIVE_BYTES: usize = 4096;
 
 /// How a connection ended, as its client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,11 +75,13 @@ impl Wire {
         }
     }
 
-    /// Sends until the house takes nothing for a while.
-    pub(super) fn flood(&mut self, bytes: &[u8]) {
+    /// Sends so many pieces, or until the house takes nothing for a while. Answers have little room: what the system would
+    /// buffer of them is minutes of work for the house, however it treats a client that does not read.
+    pub(super) fn flood(&mut self, piece: &[u8], pieces: usize) {
         let patience = Duration::from_millis(200);
+        set_socket_recv_buffer_size(self.socket(), RECEIVE_BYTES).expect("an option of the socket");
         self.socket().set_write_timeout(Some(patience)).expect("a time-out of the socket");
-        while self.send(bytes) {}
+        (0..pieces).all(|_| self.send(piece));
     }
 
     pub(super) fn finish_sending(&mut self) {
