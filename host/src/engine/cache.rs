@@ -122,7 +122,7 @@ impl Entry {
     }
 
     /// Length in bytes.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.pieces.iter().map(|(_, _, len)| len).sum()
     }
 }

@@ -59,7 +59,7 @@ impl Linked {
             pre: OnceLock::new(),
             source,
         };
-        if entry.len() > LATE_BYTES_MAX {
+        if entry.bytes() > LATE_BYTES_MAX {
             let _ = linked.pre.set(pre);
         }
         Ok(linked)

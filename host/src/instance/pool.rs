@@ -140,12 +140,12 @@ impl State {
         self.seats.iter_mut().find(|seat| seat.id == id)
     }
 
-    /// Gives the request to the instance in this seat, and its worker to the caller where it was parked. Gives the request
-    /// back where the worker has ended.
-    fn give(&mut self, index: usize, job: Job, reuse_max: u64) -> Result<Option<Ready>, Job> {
-        let Some(seat) = self.seats.get_mut(index) else { return Err(job) };
+    /// Gives the request to the instance in this seat. What comes back is its worker, where that was parked and has to be
+    /// run, and the request, where the worker has ended.
+    fn give(&mut self, index: usize, job: Job, reuse_max: u64) -> (Option<Ready>, Option<Job>) {
+        let Some(seat) = self.seats.get_mut(index) else { return (None, Some(job)) };
         if !job.reply.attach(&seat.control) {
-            return Ok(None);
+            return (None, None);
         }
         seat.take();
         let sent = seat.jobs.send(job);
@@ -154,7 +154,7 @@ impl State {
             // The worker ends when the channel is closed and empty.
             self.seats.remove(index);
         }
-        sent.map(|()| ready).map_err(|mpsc::error::SendError(job)| job)
+        (ready, sent.err().map(|mpsc::error::SendError(job)| job))
     }
 }
 
@@ -274,9 +274,12 @@ impl Pool {
     fn assign(self: &Arc<Self>, job: Job) -> Option<Ready> {
         let mut state = self.state();
         if let Some(index) = self.choose(&state.seats) {
-            let given = state.give(index, job, self.policy.reuse_max);
+            let (ready, job) = state.give(index, job, self.policy.reuse_max);
             drop(state);
-            given.unwrap_or_else(|job| self.worker(job))
+            match job {
+                Some(job) => self.worker(job),
+                None => ready,
+            }
         } else if self.crowded(&state.seats) {
             state.line.push_back((Instant::now(), job));
             if !std::mem::replace(&mut state.watched, true) {
