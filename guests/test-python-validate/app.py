@@ -3,6 +3,7 @@
 A breach by the server side shows as an answer 500 with the validator's AssertionError on standard error.
 """
 
+import dis
 from wsgiref.validate import validator
 
 
@@ -28,9 +29,22 @@ def inner(environ, start_response):
         return [b""]
     if path == "/read":
         return read(environ, start_response)
+    if path == "/calls":
+        call_often()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [" ".join(i.opname for i in dis.get_instructions(call_often, adaptive=True)).encode()]
     body = f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}|{path}|{environ['QUERY_STRING']}\n".encode("utf-8")
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-Twice", "a"), ("X-Twice", "b")])
     return [body]
+
+
+def call_often():
+    for number in range(200):
+        called(number)
+
+
+def called(number):
+    return number
 
 
 def read(environ, start_response):

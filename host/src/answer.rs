@@ -19,17 +19,23 @@ pub enum Refusal {
     UnknownHost { host: String, path: String },
     #[error("method CONNECT is not for an origin server")]
     Connect,
+    #[error("the request is for another scheme than that of its connection")]
+    Misdirected,
+    #[error("the client has too many connections")]
+    TooManyConnections,
     #[error(transparent)]
     Failure(#[from] Failure),
 }
 
 impl Refusal {
-    /// The status for each reason (RFC 9110, section 15; 408 and 413 for what the client did).
+    /// The status for each reason (RFC 9110, section 15, and RFC 6585; 408 and 413 for what the client did).
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::UnknownHost { .. } => StatusCode::NOT_FOUND,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
             Self::Failure(failure) => match failure {
                 Failure::Trapped(_)
                 | Failure::Instantiation(_)
@@ -58,6 +64,7 @@ impl Refusal {
             self,
             Self::BadRequest(_)
                 | Self::Connect
+                | Self::TooManyConnections
                 | Self::Failure(Failure::BodyTooLarge(_) | Failure::ClientStalled)
         )
     }
@@ -71,6 +78,11 @@ impl Refusal {
                  route that catches all."
             ),
             Self::Connect => "This is not a proxy.".into(),
+            Self::Misdirected => "The request target has another scheme than the connection.".into(),
+            Self::TooManyConnections => {
+                "There are too many connections from this address. Close some, or try again in a moment."
+                    .into()
+            }
             Self::Failure(failure) => match failure {
                 Failure::Cpu(_) | Failure::Timeout(_) | Failure::StreamTimeout(_) => {
                     "The app did not answer in time.".into()
@@ -102,7 +114,7 @@ impl Refusal {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             let seconds = match self {
                 Self::Failure(Failure::Throttled(left)) => left.as_secs() + RETRY_AFTER_SECONDS,
                 _ => RETRY_AFTER_SECONDS,

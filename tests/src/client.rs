@@ -71,13 +71,7 @@ impl Connection {
     ///
     /// When the machine has no such address, or the house does not accept.
     pub fn tcp_from(source: IpAddr, address: SocketAddr) -> Connection {
-        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let socket = socket(family, SocketType::STREAM, None).expect("a socket");
-        bind(&socket, &SocketAddr::new(source, 0)).expect("an address of this machine");
-        connect(&socket, &address).expect("the house accepts");
-        let socket = TcpStream::from(socket);
-        socket.set_nodelay(true).expect("an option of the socket");
-        Connection::over(Socket::Tcp(socket))
+        Connection::over(Socket::Tcp(stream_from(source, address)))
     }
 
     fn over(socket: Socket) -> Connection {
@@ -249,6 +243,17 @@ impl Connection {
         set(self.socket.get_ref(), PATIENCE).expect("a time-out of the socket");
         speaks
     }
+}
+
+/// A stream that comes from an address of its own.
+pub(crate) fn stream_from(source: IpAddr, address: SocketAddr) -> TcpStream {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket(family, SocketType::STREAM, None).expect("a socket");
+    bind(&socket, &SocketAddr::new(source, 0)).expect("an address of this machine");
+    connect(&socket, &address).expect("the house accepts");
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true).expect("an option of the socket");
+    stream
 }
 
 impl Read for Socket {

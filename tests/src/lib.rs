@@ -4,6 +4,7 @@
 
 mod admin;
 mod attack;
+mod bad_clients;
 mod binary;
 mod cli;
 mod client;
@@ -26,6 +27,7 @@ mod version;
 
 pub use admin::{Admin, Reply};
 pub use attack::{Attack, Attacking, Outcomes, Silent, Strength};
+pub use bad_clients::{BadClient, Door, End, Seen, all as bad_clients};
 pub use binary::{build_house, guesthouse, profile};
 pub use cli::{Outcome, run};
 pub use client::{Broken, Connection, Head, Request, Response};

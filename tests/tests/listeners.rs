@@ -1,8 +1,9 @@
 //! Several listeners, TCP and Unix, serve one house.
 
-use std::{fs, os::unix::fs::FileTypeExt};
+use std::{fs, net::IpAddr, os::unix::fs::FileTypeExt, process::Command};
 
 use guesthouse_tests::{Connection, House, Manifest, Request};
+use serde_json::json;
 
 fn asked(connection: &mut Connection) -> String {
     connection.send(Request::get("hello.test", "/ok").bytes());
@@ -96,4 +97,96 @@ fn more_connections_than_allowed_wait_for_their_turn() {
     assert_eq!(asked(&mut second), "ok\n");
     drop(first);
     assert_eq!(third.response("GET").text(), "ok\n");
+}
+
+/// An answer that refuses a connection, and the end of it.
+fn assert_turned_away(mut connection: Connection) {
+    connection.send(Request::get("hello.test", "/ok").bytes());
+    let answer = connection.response("GET");
+    assert_eq!((answer.status(), answer.header("retry-after")), (429, Some("1")), "{answer:?}");
+    assert!(answer.head.closes());
+    assert!(connection.until_closed().is_empty());
+}
+
+#[test]
+fn a_client_has_so_many_connections() {
+    let house = House::start(&Manifest::new().server("connections-per-client = 2").app("hello", "echo", ""));
+    let mut kept = [house.connect(), house.connect()];
+    for connection in &mut kept {
+        assert_eq!(asked(connection), "ok\n");
+    }
+    assert_turned_away(house.connect());
+    assert_turned_away(house.connect());
+    // Others are not concerned, and neither are the connections that were there.
+    let other: IpAddr = "127.0.0.9".parse().expect("an address");
+    assert_eq!(asked(&mut Connection::tcp_from(other, house.address())), "ok\n");
+    for connection in &mut kept {
+        assert_eq!(asked(connection), "ok\n");
+    }
+    let status = house.api().status();
+    assert_eq!(status["connections_refused"], json!(2), "{status:#}");
+    let told = house.log().wait_for("a warning", |entry| entry.message().contains("connection(s) refused"));
+    assert!(told.message().contains("127.0.0.1") && told.message().contains("trusted-proxies"), "{told}");
+    // A connection that ends makes room, as soon as the house sees it end.
+    drop(kept);
+    loop {
+        let mut connection = house.connect();
+        connection.send(Request::get("hello.test", "/ok").bytes());
+        match connection.response("GET").status() {
+            200 => break,
+            status => assert_eq!(status, 429),
+        }
+    }
+}
+
+/// Whoever speaks for others has as many as there are.
+#[test]
+fn proxies_and_unix_sockets_are_not_counted_as_clients() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifest = Manifest::new()
+        .head("[listen]\nhttp = [\"127.0.0.1:0\", \"unix:house.sock\"]")
+        .server("connections-per-client = 1\ntrusted-proxies = [\"127.0.0.1\"]")
+        .app("hello", "echo", "");
+    let house = House::start_in(folder, &manifest.text(), 2, |_| {});
+    let socket = house.folder().join("house.sock");
+    let mut kept: Vec<_> =
+        (0..3).flat_map(|_| [Connection::unix(&socket), Connection::tcp(house.address())]).collect();
+    for connection in &mut kept {
+        assert_eq!(asked(connection), "ok\n");
+    }
+}
+
+/// A client that floods the house with connections is told so; beyond a number it is closed upon, and nobody waits.
+#[test]
+fn a_flood_of_connections_is_refused() {
+    let house = House::start(&Manifest::new().server("connections-per-client = 5").app("hello", "echo", ""));
+    let flood: Vec<_> = (0..500).map(|_| house.connect()).collect();
+    let other: IpAddr = "127.0.0.9".parse().expect("an address");
+    assert_eq!(asked(&mut Connection::tcp_from(other, house.address())), "ok\n");
+    let mut open = 0;
+    for mut connection in flood {
+        let _ = connection.try_send(Request::get("hello.test", "/ok").bytes());
+        match connection.try_response("GET") {
+            Ok(answer) if answer.status() == 200 => open += 1,
+            Ok(answer) => assert_eq!(answer.status(), 429),
+            Err(broken) => assert!(broken.head.is_none(), "{broken}"),
+        }
+    }
+    assert!((1..=5).contains(&open), "{open} were served");
+}
+
+/// The limit of open files that a shell gives is no limit of connections: the house raises it as far as it may.
+#[test]
+fn connections_are_not_bounded_by_the_soft_limit_of_open_files() {
+    let house = House::start_with(&Manifest::new().app("hello", "echo", ""), 1, |command| {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -Sn 64 && exec \"$0\" \"$@\""]);
+        limited.arg(command.get_program()).args(command.get_args());
+        limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        *command = limited;
+    });
+    let mut all: Vec<_> = (0..200).map(|_| house.connect()).collect();
+    for connection in &mut all {
+        assert_eq!(asked(connection), "ok\n");
+    }
 }

@@ -146,6 +146,57 @@ fn two_hosts_are_refused_as_such() {
     assert_eq!(connection.response("GET").status(), 400, "RFC 9112, 3.2: MUST be 400");
 }
 
+/// RFC 9112, 3.2: a `Host` that is none is refused even where the target has a host of its own.
+#[test]
+fn targets_with_a_host_of_their_own() {
+    let targets = [
+        ("http://app.test/", "Host: app.test/path\r\n"),
+        ("http://app.test/", "Host: a b\r\n"),
+        ("http://app.test/", "Host: app.test\r\nHost: app.test\r\n"),
+        ("http://app.test/", ""),
+        ("http://user@app.test/", "Host: app.test\r\n"),
+        ("http:///ok", "Host: app.test\r\n"),
+    ];
+    let request = |(target, hosts)| format!("GET {target} HTTP/1.1\r\n{hosts}\r\n");
+    assert_refused(targets.map(request), &[400]);
+    let house = house();
+    // RFC 9110, 7.4: nobody asked for these over TLS.
+    for (target, status) in [
+        ("http://app.test/ok", 200),
+        ("HTTP://APP.test:80/ok", 200),
+        ("https://app.test/ok", 421),
+        ("ftp://app.test/ok", 421),
+        ("http://unknown.test/ok", 404),
+    ] {
+        let mut connection = house.connect();
+        // RFC 9112, 3.2.2: the host of the target counts.
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: other.test\r\n\r\n"));
+        assert_eq!(connection.response("GET").status(), status, "{target}");
+    }
+    for target in ["app.test:80", "app.test", "*"] {
+        for method in ["GET", "OPTIONS", "CONNECT"] {
+            assert_refused([request_to(method, target)], &[400, 501]);
+        }
+    }
+}
+
+fn request_to(method: &str, target: &str) -> String {
+    format!("{method} {target} HTTP/1.1\r\nHost: app.test\r\n\r\n")
+}
+
+/// RFC 9112, 2.2: a line may end with LF alone; wherever else it stands, it is no part of a field.
+#[test]
+fn lines_that_end_with_lf_alone() {
+    let house = house();
+    let mut connection = house.connect();
+    connection
+        .send("GET /ok HTTP/1.1\nHost: app.test\nX-One: 1\n\nGET /ok HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    assert_eq!(connection.response("GET").text(), "ok\n");
+    assert_eq!(connection.response("GET").text(), "ok\n");
+    let bare = ["X: a\rX: b\r\n", "X: a\r\rX: b\r\n", "X: a\n b\r\n", "X: a\r\n\tb\r\n", "\rX: a\r\n"];
+    assert_refused(bare.map(|field| format!("GET / HTTP/1.1\r\nHost: app.test\r\n{field}\r\n")), &[400]);
+}
+
 #[test]
 fn header_fields() {
     let fields = [
@@ -280,6 +331,91 @@ fn too_large_a_head() {
     let many = format!("GET / HTTP/1.1\r\nHost: app.test\r\n{many}\r\n");
     let method = format!("{long} / HTTP/1.1\r\nHost: app.test\r\n\r\n");
     assert_refused([header, many, method], &[431]);
+}
+
+/// A hundred fields are enough for everybody; one more is too many.
+#[test]
+fn too_many_fields() {
+    let request = |fields| format!("GET /ok HTTP/1.1\r\nHost: app.test\r\n{}\r\n", "X: v\r\n".repeat(fields));
+    let house = house();
+    let mut connection = house.connect();
+    connection.send(request(99));
+    assert_eq!(connection.response("GET").text(), "ok\n");
+    assert_refused([request(100), request(200)], &[431]);
+}
+
+/// What belongs to no chunk is bounded over the whole body: names and values that the house throws away anyway.
+#[test]
+fn endless_chunk_extensions_and_trailers() {
+    let house = house();
+    for app in ["app.test", "app-p3.test"] {
+        let long = "x".repeat(40_000);
+        for chunks in [
+            format!("5;{long}\r\nhello\r\n0\r\n\r\n"),
+            format!("5;a={long}\r\nhello\r\n0\r\n\r\n"),
+            format!("{}0\r\n\r\n", "1;abcdefgh\r\nx\r\n".repeat(4000)),
+            format!("5\r\nhello\r\n0\r\nX-Long: {long}\r\n\r\n"),
+            format!("5\r\nhello\r\n0\r\n{}\r\n", "X: v\r\n".repeat(5000)),
+        ] {
+            let mut connection = house.connect();
+            let head = format!("POST / HTTP/1.1\r\nHost: {app}\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let _ = connection.try_send(format!("{head}{chunks}{HIDDEN}"));
+            if let Ok(answer) = connection.try_response("POST") {
+                let error_seen = answer.status() == 200 && !answer.json()["error"].is_null();
+                assert!(error_seen || (400..600).contains(&answer.status()), "{app} {answer:?}");
+            }
+            let rest = connection.until_closed();
+            assert!(rest.is_empty(), "{app}: {}", rest.escape_ascii());
+        }
+        house.assert_well(app.trim_end_matches(".test"));
+    }
+}
+
+/// The leave to continue was not given, and the client sends all the same: what it sends is no request.
+#[test]
+fn a_body_without_the_leave_to_continue_is_no_request() {
+    let house = house();
+    for (host, expect) in
+        [("unknown.test", "100-continue"), ("unknown.test", "something"), ("app.test", "100-continue, more")]
+    {
+        for filler in [0, 500_000] {
+            let mut connection = house.connect();
+            let hidden = format!("{}{HIDDEN}", "x".repeat(filler));
+            let length = hidden.len();
+            let head = format!(
+                "POST / HTTP/1.1\r\nHost: {host}\r\nExpect: {expect}\r\nContent-Length: {length}\r\n\r\n"
+            );
+            let _ = connection.try_send(head + &hidden);
+            let mut answer = connection.head();
+            if answer.status == 100 {
+                answer = connection.head();
+            }
+            let status = if host == "app.test" { 200 } else { 404 };
+            assert_eq!(answer.status, status);
+            let _ = connection.rest(answer, "POST").map(|_| ());
+            let _ =
+                connection.try_send("GET /end HTTP/1.1\r\nHost: nobody.test\r\nConnection: close\r\n\r\n");
+            let rest = String::from_utf8_lossy(&connection.until_closed()).into_owned();
+            assert!(rest.is_empty() || rest.contains("nobody.test/end"), "{host} {expect} {filler}: {rest}");
+        }
+    }
+}
+
+/// RFC 9112, 9.6: a client that still sends when it is refused gets to read why.
+#[test]
+fn a_refusal_reaches_a_client_that_still_sends() {
+    let house = House::start(&Manifest::new().app("small", "sink", "limits.body-mib = 1"));
+    for _ in 0..3 {
+        let mut connection = house.connect();
+        let request = Request::post("small.test", "/", vec![0; 16 << 20]);
+        connection.send(request.bytes());
+        let answer = connection.response("POST");
+        assert_eq!(answer.status(), 413);
+        assert!(answer.head.closes());
+        let mut connection = house.connect();
+        connection.send(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(16 << 20)));
+        assert_eq!(connection.response("GET").status(), 431);
+    }
 }
 
 #[test]

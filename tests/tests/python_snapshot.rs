@@ -22,6 +22,7 @@ fn house() -> Arc<House> {
             .app_of("foo", &django, &site("foo", FRESH, foo_settings))
             .app_of("bar", &django, &site("bar", REUSED, bar_settings))
             .app_of("flask", &python_component("flask"), &site("flask", FRESH, "SECRET_KEY = \"secret\""))
+            .app_of("validate", &python_component("validate"), &site("validate", FRESH, "TEXT = \"\""))
             .app_of("wsgi-p3", &python_component("wsgi-p3"), &site("wsgi-p3", FRESH, "TEXT = \"ä\""))
     })
 }
@@ -88,6 +89,14 @@ fn flask_and_plain_wsgi_start_from_images_too() {
             assert_eq!(answer.status(), 200, "{host}: {}", answer.text());
         }
     }
+}
+
+/// CPython's instruction for a call of a Python function that it has seen before (PEP 659).
+#[test]
+fn calls_are_specialised_in_instances_of_an_image() {
+    let answer = page("validate.localhost", "/calls");
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert!(answer.text().contains("CALL_PY_EXACT_ARGS"), "{}", answer.text());
 }
 
 #[test]

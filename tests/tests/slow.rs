@@ -35,6 +35,36 @@ fn a_connection_without_a_request_is_closed() {
     assert!(begun.elapsed() < BOUND);
 }
 
+/// The time between requests is for clients that have sent one: whoever says nothing at all has the time for a head.
+#[test]
+fn a_connection_that_says_nothing_has_the_time_for_a_head() {
+    let server = "header-ms = 300\nidle-ms = 86400000";
+    let house = House::start(&Manifest::new().server(server).app("sink", "sink", ""));
+    assert!(house.connect().until_closed().is_empty());
+    let mut kept = house.connect();
+    kept.send(Request::get("sink.test", "/ok").bytes());
+    assert_eq!(kept.response("GET").text(), "ok\n");
+    // Three times as long.
+    assert!(house.connect().until_closed().is_empty());
+    assert!(house.connect().until_closed().is_empty());
+    assert!(house.connect().until_closed().is_empty());
+    kept.send(Request::get("sink.test", "/ok").bytes());
+    assert_eq!(kept.response("GET").text(), "ok\n");
+}
+
+/// The time for a head does not run while the answer to the request before it is made.
+#[test]
+fn a_head_that_waits_behind_another_is_not_slow() {
+    let house = house();
+    let mut connection = house.connect();
+    let (first, second) =
+        (Request::get("wait.test", "/?ms=900").bytes(), Request::get("sink.test", "/ok").bytes());
+    connection.send([&first, &second[..20]].concat());
+    assert_eq!(connection.response("GET").text(), "waited\n");
+    connection.send(&second[20..]);
+    assert_eq!(connection.response("GET").text(), "ok\n");
+}
+
 #[test]
 fn a_head_that_does_not_end_is_given_up() {
     let house = house();
@@ -94,6 +124,35 @@ fn a_body_that_stops_coming_is_given_up() {
             assert_eq!(answer.status(), 408, "{app}: {}", answer.text());
             assert!(connection.until_closed().is_empty());
             assert!(begun.elapsed() < BOUND);
+        }
+        house.assert_well(app);
+    }
+}
+
+/// Whoever goes on sending when he was refused is heard for a while, and not for ever.
+#[test]
+fn a_refused_client_that_never_stops_is_closed_upon() {
+    let house = house();
+    let begun = Instant::now();
+    let mut connection = house.connect();
+    connection.send("GET /");
+    while connection.try_send([b'x'; 65_536]).is_ok() {
+        assert!(begun.elapsed() < BOUND, "a refused client holds the connection");
+    }
+}
+
+/// Bytes that bring the body no further are a pause, however many they are: a size with leading zeros, say.
+#[test]
+fn a_chunk_size_that_does_not_end_is_given_up() {
+    let house = house();
+    for app in ["sink", "sink-p3"] {
+        let begun = Instant::now();
+        let mut connection = house.connect();
+        connection.send(format!("POST / HTTP/1.1\r\nHost: {app}.test\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        while connection.try_send("0000").is_ok() {
+            assert!(begun.elapsed() < BOUND, "an endless size holds the connection");
+            // The pace of the client, well below `body-ms`.
+            thread::sleep(Duration::from_millis(20));
         }
         house.assert_well(app);
     }

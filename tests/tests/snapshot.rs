@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -262,6 +262,95 @@ fn an_image_is_kept_like_compiled_code() {
         }
     }
     assert_eq!(start("a", "x"), 1, "a damaged image is taken anew");
+}
+
+/// The files of compiled code in the cache of this folder that begin so.
+fn compiled(folder: &Path, magic: &[u8]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.join("cache/compiled")).expect("the cache");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let compiled = paths.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm"));
+    compiled.filter(|path| fs::read(path).expect("compiled code").starts_with(magic)).collect()
+}
+
+/// What images of a component have in common is a file of its own, like the component's code; each image is the rest.
+const WHOLE: &[u8] = b"\x7fELF";
+const REST: &[u8] = b"guesthouse delta";
+
+/// Starts a house whose apps have these marks, asks each, and tells how many images were taken for it.
+fn taken_for(folder: &Path, marks: &[&str]) -> usize {
+    let app = |manifest: Manifest, mark: &&str| manifest.app(mark, "initialised", &keys(mark, ""));
+    let house = house_with_cache(folder, &marks.iter().fold(Manifest::new(), app));
+    for mark in marks {
+        let state = state(&house, mark);
+        assert_eq!((&state["initialised"], &state["mark"]), (&json!(1), &json!(mark)), "{state:#}");
+    }
+    let stopped = house.stop();
+    assert!(stopped.status.success());
+    stopped.log.into_iter().filter(is_taken).count()
+}
+
+/// Replaces the file, which may be mapped, by one with other contents.
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).expect("compiled code");
+    change(&mut bytes);
+    fs::remove_file(path).expect("the old file goes");
+    fs::write(path, bytes).expect("the new one is there");
+}
+
+#[test]
+fn images_share_what_they_have_in_common() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    assert_eq!(taken_for(folder, &["a", "b", "c"]), 3);
+    assert_eq!((compiled(folder, WHOLE).len(), compiled(folder, REST).len()), (2, 3), "code, base; images");
+    let bytes = |path: &PathBuf| fs::metadata(path).expect("a file").len();
+    let least = compiled(folder, WHOLE).iter().map(bytes).min().expect("a file");
+    for rest in compiled(folder, REST) {
+        assert!(bytes(&rest) < least / 2, "{} bytes of an image of some {least}", bytes(&rest));
+    }
+    assert_eq!(taken_for(folder, &["a", "b", "c"]), 0);
+}
+
+#[test]
+fn a_damaged_part_of_an_image_is_not_trusted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let flip = |bytes: &mut Vec<u8>| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    };
+    let marks = ["a", "b"];
+    assert_eq!(taken_for(folder, &marks), 2);
+    change(&compiled(folder, REST)[0], flip);
+    assert_eq!(taken_for(folder, &marks), 1, "the other is sound");
+    change(&compiled(folder, REST)[0], |bytes| bytes.truncate(bytes.len() - 1));
+    assert_eq!(taken_for(folder, &marks), 1, "the other is sound");
+    compiled(folder, WHOLE).iter().for_each(|path| change(path, flip));
+    assert_eq!(taken_for(folder, &marks), 2, "without what they have in common neither is");
+    compiled(folder, WHOLE).iter().for_each(|path| fs::remove_file(path).expect("it goes"));
+    assert_eq!(taken_for(folder, &marks), 2, "without what they have in common neither is");
+    assert_eq!(taken_for(folder, &marks), 0);
+}
+
+/// The cache vouches for both files, but not for them together.
+#[test]
+fn an_image_is_made_with_no_other_base() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    assert_eq!(taken_for(folder, &["a", "b"]), 2);
+    let former: Vec<_> = compiled(folder, WHOLE)
+        .into_iter()
+        .flat_map(|path| [path.with_extension("mac"), path])
+        .map(|path| (fs::read(&path).expect("a file"), path))
+        .collect();
+    former.iter().for_each(|(_, path)| fs::remove_file(path).expect("it goes"));
+    // The first image that is taken is the base of all.
+    assert_eq!(taken_for(folder, &["c"]), 1);
+    assert_eq!(taken_for(folder, &["c", "a", "b"]), 2, "of another base");
+    for (bytes, path) in former {
+        fs::write(path, bytes).expect("the former files come back");
+    }
+    assert_eq!(taken_for(folder, &["c", "a", "b"]), 3, "of the base that was gone");
 }
 
 #[test]

@@ -162,12 +162,19 @@ class OutputStream(Resource):
         assert isinstance(data, bytes) and len(data) <= self.permit
         self.permit -= len(data)
         self.parent.data += data
+        self.parent.calls.append("write")
+
+    def blocking_write_and_flush(self, data):
+        assert isinstance(data, bytes) and len(data) <= 4096
+        self.check_write()
+        self.parent.data += data
+        self.parent.calls.append("blocking_write_and_flush")
 
     def subscribe(self):
         return Pollable(self)
 
     def blocking_flush(self):
-        pass
+        self.parent.calls.append("blocking_flush")
 
 
 class OutgoingBody(Resource):
@@ -175,6 +182,7 @@ class OutgoingBody(Resource):
         self.response, self.gone_after = response, gone_after
         super().__init__()
         self.data = b""
+        self.calls = []
         self.finished = False
 
     def write(self):
@@ -294,6 +302,7 @@ def install():
         sys.modules[module.__name__] = module
     immortal = python.ModuleType("_immortal")
     immortal.mark = lambda objects: []
+    immortal.recode = lambda function, code: setattr(function, "__code__", code)
     sys.modules["_immortal"] = immortal
     base = python.ModuleType("componentize_py_types")
     base.Ok, base.Err = Ok, Err

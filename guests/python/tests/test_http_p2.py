@@ -26,7 +26,7 @@ class Handle(unittest.TestCase):
     def tearDown(self):
         instance._application, instance._before_next = None, instance._start
 
-    def test_answer_is_written_in_permitted_pieces(self):
+    def test_short_answer_is_written_in_one_call(self):
         def app(environ, start_response):
             start_response("200 OK", [("X-A", "b")])
             return [b"0123456789" * 7]
@@ -34,6 +34,33 @@ class Handle(unittest.TestCase):
         status, headers, body, finished, _ = call(app)
         self.assertEqual((status, headers, body, finished),
                          (200, {"X-A": b"b", "content-length": b"70"}, b"0123456789" * 7, True))
+        self.assertEqual(host.ResponseOutparam.current.response.sink.calls, ["blocking_write_and_flush"])
+
+    def test_answer_is_written_in_permitted_pieces(self):
+        # One chunk that is too long for one call, and chunks of which each is not the whole.
+        for chunks in ([b"0123456789" * 500], [b"0123456789ab", b"3"]):
+            def app(environ, start_response):
+                start_response("200 OK", [("Content-Length", str(len(b"".join(chunks))))])
+                return iter(chunks)
+
+            body = b"".join(chunks)
+            self.assertEqual(call(app)[2:4], (body, True))
+            calls = host.ResponseOutparam.current.response.sink.calls
+            self.assertEqual(calls, ["write"] * sum(-(-len(chunk) // 10) for chunk in chunks) + ["blocking_flush"])
+
+    def test_client_that_left_before_a_short_answer(self):
+        closed = []
+
+        class Chunks(list):
+            def close(self):
+                closed.append(True)
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return Chunks([b"abc"])
+
+        _, _, body, finished, errors = call(app, gone_after=0)
+        self.assertEqual((body, finished, closed, errors), (b"", False, [True], ""))
 
     def test_body_is_read_on_demand(self):
         seen = []

@@ -42,16 +42,24 @@ pub(super) fn table(status: &Status) -> String {
 
 fn head(status: &Status) -> String {
     let mut text = format!(
-        "guesthouse {} (process {}), up {}, {} request(s) in flight{}\nmanifest {}\n",
+        "guesthouse {} (process {}), up {}, {} request(s) in flight, {} connection(s){}\nmanifest {}\n",
         status.version,
         status.pid,
         span(status.uptime_seconds),
         status.requests_in_flight,
+        status.connections,
         if status.draining { ", ending" } else { "" },
         status.manifest,
     );
     for url in &status.listeners {
         let _ = writeln!(text, "listening on {url}");
+    }
+    if status.connections_refused > 0 {
+        let _ = writeln!(
+            text,
+            "{} connection(s) refused: their clients had `connections-per-client` already",
+            status.connections_refused
+        );
     }
     if let Some(reload) = &status.last_reload {
         let _ = match &reload.refused {
@@ -231,14 +239,17 @@ mod tests {
             uptime_seconds: 3725.5,
             listeners: vec!["http://127.0.0.1:8000".into()],
             requests_in_flight: 8,
+            connections: 12,
+            connections_refused: 3,
             draining: false,
             last_reload: Some(reload),
             apps: vec![shop],
         };
         let wanted = "\
-guesthouse 0.1.0 (process 17), up 1 h 2 min, 8 request(s) in flight
+guesthouse 0.1.0 (process 17), up 1 h 2 min, 8 request(s) in flight, 12 connection(s)
 manifest /srv/guesthouse.toml
 listening on http://127.0.0.1:8000
+3 connection(s) refused: their clients had `connections-per-client` already
 last reload at 2026-01-02T03:04:05Z (by watch)
 
 APP   GENERATION             COMPONENT     SINCE                 REQUESTS  FAILURES  P50 MS  P99 MS  INSTANCES  IN FLIGHT  WAITING

@@ -31,6 +31,8 @@ impl<B> Addressed<B> {
         check_framing(request.headers())?;
         let host = host_field(&request)?;
         let authority = match request.uri().authority() {
+            // It does not count beside the target's own, and has to be one all the same.
+            Some(_) if host.as_deref().is_some_and(|host| Host::parse(host).is_err()) => return Err(NO_HOST),
             Some(authority) if authority.as_str().contains('@') => {
                 return Err(Refusal::BadRequest("The request target names a user."));
             }
@@ -38,6 +40,10 @@ impl<B> Addressed<B> {
             None => host.unwrap_or_default(),
         };
         let origin = Origin::take(request.headers_mut(), peer, &server.trusted_proxies, server.trust_unix);
+        // RFC 9110, section 7.4: what was not asked for over TLS is no request for an `https` resource.
+        if request.uri().scheme().is_some_and(|scheme| *scheme != origin.scheme) {
+            return Err(Refusal::Misdirected);
+        }
         let authority = origin.host.clone().unwrap_or(authority);
         Ok(Self { request, origin, authority })
     }
@@ -48,7 +54,7 @@ impl<B> Addressed<B> {
 
     /// The host for the router.
     pub(super) fn host(&self) -> Result<Host<'_>, Refusal> {
-        Host::parse(&self.authority).map_err(|_| Refusal::BadRequest("The Host field is not a host."))
+        Host::parse(&self.authority).map_err(|_| NO_HOST)
     }
 
     /// The path for the router, in the form in which the guest gets it too.
@@ -84,6 +90,8 @@ impl<B> Addressed<B> {
     }
 }
 
+const NO_HOST: Refusal = Refusal::BadRequest("The Host field is not a host.");
+
 /// An app is asked for by origin-form or absolute-form (RFC 9112, section 3.2); hyper reads `GET name` as authority-form.
 fn check_target(uri: &Uri) -> Result<(), Refusal> {
     let bare_authority = uri.authority().is_some() && uri.scheme().is_none();
@@ -113,7 +121,7 @@ fn host_field<B>(request: &Request<B>) -> Result<Option<String>, Refusal> {
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => match host.to_str() {
             Ok(host) => Ok(Some(host.to_owned())),
-            Err(_) => Err(Refusal::BadRequest("The Host field is not a host.")),
+            Err(_) => Err(NO_HOST),
         },
         (None, _) if request.version() < Version::HTTP_11 => Ok(None),
         (None, _) => Err(Refusal::BadRequest("The Host field is missing.")),

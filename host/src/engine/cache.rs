@@ -4,14 +4,19 @@
 //! the digest of the component, of the engine's configuration and of wasmtime's version; beside it stands a keyed
 //! digest (HMAC-SHA-256) of its bytes, with a random key that this cache made for itself and that never leaves its
 //! folder. A file that was damaged, or that another made, does not match and is compiled anew.
+//!
+//! Entries that are nearly the same may be kept as what differs from the first of them ([`Delta`]). What they have in
+//! common is an entry, too; each of them names it with its keyed digest, which its own covers.
 
 use std::{
+    collections::HashMap,
     fmt, fs,
     hash::Hasher,
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     str::FromStr,
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use anyhow::{Context, Result, bail};
@@ -19,7 +24,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Engine;
+use super::{
+    Engine,
+    delta::{Delta, Piece},
+};
 
 const KEY_BYTES: usize = 32;
 /// Counted up when the compiler of this version of wasmtime makes other code (`vendor/`), so that all is compiled anew.
@@ -91,15 +99,31 @@ impl ComponentDigest {
     }
 }
 
-/// A compiled file that was checked against its keyed digest.
+/// Compiled code in files that were checked against their keyed digests.
 #[derive(Debug)]
 pub struct Entry {
     path: PathBuf,
+    pieces: Arc<[Piece]>,
 }
 
 impl Entry {
+    fn whole(path: PathBuf, file: fs::File) -> io::Result<Self> {
+        let len = usize::try_from(file.metadata()?.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        Ok(Self { path, pieces: Arc::new([(Arc::new(file), 0, len)]) })
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What makes it, in a row: the very files that were checked.
+    pub fn pieces(&self) -> &Arc<[Piece]> {
+        &self.pieces
+    }
+
+    /// Length in bytes.
+    pub fn bytes(&self) -> usize {
+        self.pieces.iter().map(|(_, _, len)| len).sum()
     }
 }
 
@@ -108,6 +132,9 @@ pub struct Cache {
     dir: PathBuf,
     key: [u8; KEY_BYTES],
     engine: String,
+    /// What entries in use have in common with others, by its keyed digest.
+    bases: Mutex<HashMap<String, Weak<fs::File>>>,
+    putting: Mutex<()>,
 }
 
 /// What a look-up found.
@@ -146,7 +173,13 @@ impl Cache {
         let mut hasher = EngineHasher(Sha256::new());
         hasher.0.update(COMPILER);
         engine.hash_compatibility(&mut hasher);
-        Ok(Self { dir, key, engine: hex::encode(hasher.0.finalize()) })
+        Ok(Self {
+            dir,
+            key,
+            engine: hex::encode(hasher.0.finalize()),
+            bases: Mutex::default(),
+            putting: Mutex::default(),
+        })
     }
 
     /// Where the compiled form of `component` stands, if it does.
@@ -160,19 +193,56 @@ impl Cache {
     /// Looks an entry up and checks it.
     pub fn get(&self, component: &ComponentDigest) -> Lookup {
         let path = self.path(component);
-        let Ok(mut file) = fs::File::open(&path) else { return Lookup::Absent };
+        let file = match self.checked(&path) {
+            Ok((file, _)) => file,
+            Err(missing) => return missing,
+        };
+        let found = match Delta::read(&file) {
+            Ok(None) => Entry::whole(path, file),
+            Ok(Some((delta, pages))) => {
+                let Some(base) = self.base(&delta) else {
+                    return Lookup::Rejected("what it has in common with others is not there or has changed");
+                };
+                let pieces = delta.pieces(&base, &Arc::new(file), pages);
+                pieces.map(|pieces| Entry { path, pieces: pieces.into() })
+            }
+            Err(error) => Err(error),
+        };
+        found.map_or(Lookup::Rejected("it cannot be read"), Lookup::Found)
+    }
+
+    /// The file at `path` with its keyed digest, which matches; or why there is none.
+    fn checked(&self, path: &Path) -> Result<(fs::File, Vec<u8>), Lookup> {
+        let Ok(mut file) = fs::File::open(path) else { return Err(Lookup::Absent) };
         let Ok(expected) = fs::read(path.with_extension("mac")) else {
-            return Lookup::Rejected("it has no digest");
+            return Err(Lookup::Rejected("it has no digest"));
         };
         match file.metadata() {
             Ok(meta) if meta.uid() == current_uid() && meta.mode() & 0o022 == 0 => {}
-            _ => return Lookup::Rejected("others may have written it"),
+            _ => return Err(Lookup::Rejected("others may have written it")),
         }
-        let Ok(mac) = self.mac(&mut file) else { return Lookup::Rejected("it cannot be read") };
+        let Ok(mac) = self.mac(&mut file) else { return Err(Lookup::Rejected("it cannot be read")) };
         match mac.verify_slice(&expected) {
-            Ok(()) => Lookup::Found(Entry { path }),
-            Err(_) => Lookup::Rejected("its digest does not match"),
+            Ok(()) => Ok((file, expected)),
+            Err(_) => Err(Lookup::Rejected("its digest does not match")),
         }
+    }
+
+    /// What `delta` is over, checked: one open file for all that are in use.
+    fn base(&self, delta: &Delta) -> Option<Arc<fs::File>> {
+        // Held while it is checked, so that it is checked once.
+        let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = bases.get(&delta.base_mac).and_then(Weak::upgrade) {
+            return Some(base);
+        }
+        let (file, mac) = self.checked(&self.path(&delta.base)).ok()?;
+        if hex::encode(mac) != delta.base_mac {
+            return None;
+        }
+        let base = Arc::new(file);
+        bases.retain(|_, base| base.strong_count() > 0);
+        bases.insert(delta.base_mac.clone(), Arc::downgrade(&base));
+        Some(base)
     }
 
     /// Takes a freshly compiled file into the cache: digest first, then the file under its name by an atomic rename.
@@ -184,8 +254,37 @@ impl Cache {
         beside.as_file().sync_all()?;
         compiled.as_file().sync_all()?;
         beside.persist(path.with_extension("mac"))?;
-        compiled.persist(&path)?;
-        Ok(Entry { path })
+        let file = compiled.persist(&path)?;
+        Ok(Entry::whole(path, file)?)
+    }
+
+    /// The same of one that is like others: of these the first is kept under `base`, and each as what differs from it.
+    pub fn put_over(
+        &self,
+        base: &ComponentDigest,
+        component: &ComponentDigest,
+        compiled: tempfile::NamedTempFile,
+    ) -> Result<Entry> {
+        let whole = compiled.reopen()?;
+        let delta = self.scratch()?;
+        // Two that come at once are over the same.
+        let putting = self.putting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = self.checked(&self.path(base));
+        if found.is_err() {
+            self.put(base, compiled)?;
+            found = self.checked(&self.path(base));
+        }
+        drop(putting);
+        let Ok((file, mac)) = found else { bail!("the compile cache has lost what was just written to it") };
+        Delta::write(base, hex::encode(mac), &file, &whole, delta.as_file())
+            .with_context(|| format!("writing to the compile cache {}", self.dir.display()))?;
+        self.put(component, delta)?;
+        match self.get(component) {
+            Lookup::Found(entry) => Ok(entry),
+            Lookup::Absent | Lookup::Rejected(_) => {
+                bail!("the compile cache has lost what was just written to it")
+            }
+        }
     }
 
     /// A private temporary file in the cache's own folder.

@@ -25,7 +25,7 @@ const COMPILING_MAX: usize = 2;
 
 /// Compiled code up to this size is loaded when the first request wants it, in about a millisecond: of many small apps,
 /// those that nobody asks for cost next to nothing. What is larger stands ready.
-const LATE_BYTES_MAX: u64 = 1 << 20;
+const LATE_BYTES_MAX: usize = 1 << 20;
 
 /// A component or an image of one, linked with what the house offers.
 pub struct Linked {
@@ -62,7 +62,7 @@ impl Linked {
             pre: OnceLock::new(),
             source,
         };
-        if std::fs::metadata(entry.path())?.len() > LATE_BYTES_MAX {
+        if entry.bytes() > LATE_BYTES_MAX {
             let _ = linked.pre.set(pre);
         }
         Ok(linked)
@@ -221,7 +221,12 @@ impl Components {
         self.make(wanted, path, compiled.path()).await?;
         let entry = {
             let (cache, key) = (self.cache.clone(), key.clone());
-            tokio::task::spawn_blocking(move || cache.put(&key, compiled)).await??
+            let base = wanted.image.as_ref().map(|_| image::base_key(&wanted.digest));
+            let put = move || match base {
+                Some(base) => cache.put_over(&base, &key, compiled),
+                None => cache.put(&key, compiled),
+            };
+            tokio::task::spawn_blocking(put).await??
         };
         let took = start.elapsed();
         let done = if wanted.image.is_some() { "image taken" } else { "compiled" };

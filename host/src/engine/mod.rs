@@ -8,6 +8,7 @@ pub mod cache;
 pub mod compile;
 mod components;
 mod config;
+mod delta;
 mod functions;
 pub mod image;
 mod slots;
@@ -40,7 +41,7 @@ use crate::{
 /// Time between two epoch ticks, at which computing guests can be interrupted.
 pub const TICK: Duration = Duration::from_millis(2);
 /// How long a guest computes before it yields its thread to others, at the next tick.
-pub const SLICE: Duration = Duration::from_millis(2);
+pub const SLICE: Duration = Duration::from_millis(4);
 
 /// The versions of WASI 0.2 and 0.3 that the linkers have: under another, compatible one, a function is not replaced.
 pub(crate) const WASI_0_2: &str = "0.2.12";
@@ -89,21 +90,21 @@ impl Engine {
 
     /// Loads compiled code that the cache has vouched for.
     pub fn load(&self, compiled: &cache::Entry) -> Result<Component> {
-        let path = compiled.path();
-        // SAFETY: `deserialize_file` demands that the file was produced by `precompile_component` and is not changed
-        // afterwards. `Entry` exists only for files whose keyed digest, made by this user's cache when it compiled
-        // them, was checked just now, in a folder that only this user can write.
+        // SAFETY: `deserialize_pieces` demands that what the pieces are in a row was produced by `precompile_component`
+        // and is not changed afterwards. `Entry` exists only for open files whose keyed digests, made by this user's
+        // cache when it compiled them, were checked, in a folder that only this user can write. What is made of two
+        // files names the one in the other, by its digest, and where to take which of their pages from.
         #[expect(
             unsafe_code,
             reason = "wasmtime loads native code from files only this way; see SAFETY above"
         )]
-        let load = |engine| unsafe { Component::deserialize_file(engine, path) };
+        let load = |engine| unsafe { Component::deserialize_pieces(engine, compiled.pieces().clone()) };
         // What was compiled for the other engine is told by the file's head, before anything of it is used.
         let loaded = load(&self.sequential.engine).or_else(|first| {
             load(&self.concurrent.engine)
                 .map_err(|second| anyhow!("{first:#}; as an asynchronous component: {second:#}"))
         });
-        loaded.with_context(|| format!("loading compiled code {}", path.display()))
+        loaded.with_context(|| format!("loading compiled code {}", compiled.path().display()))
     }
 
     /// The slots that each instance of a component takes.

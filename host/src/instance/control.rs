@@ -112,6 +112,11 @@ impl Control {
         Duration::from_micros(self.computed_us.load(Ordering::Relaxed) + self.since_resumed_us())
     }
 
+    /// Microseconds that the guest has computed for its present request, to the end of its last turn.
+    pub(super) fn counted_us(&self) -> u64 {
+        self.computed_us.load(Ordering::Relaxed)
+    }
+
     /// A new request begins: its computing time counts from nothing.
     pub(super) fn count_anew(&self) {
         self.computed_us.store(0, Ordering::Relaxed);
@@ -185,7 +190,7 @@ impl Control {
     }
 }
 
-fn micros(time: Duration) -> u64 {
+pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -7,6 +7,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -106,7 +107,10 @@ impl Shared {
             match queues.pop() {
                 Some(runnable) => {
                     drop(queues);
-                    runnable.run();
+                    // As tokio does it: what panics is lost, and the thread goes on with the others.
+                    if panic::catch_unwind(AssertUnwindSafe(|| runnable.run())).is_err() {
+                        tracing::error!("a guest's task ended by a panic of the host");
+                    }
                     queues = self.queues();
                 }
                 None => queues = self.more.wait(queues).unwrap_or_else(PoisonError::into_inner),
@@ -157,6 +161,20 @@ mod tests {
             queues.push(&Arc::from(name.split('-').next().unwrap()), runnable);
         }
         (queues, receiver)
+    }
+
+    #[test]
+    fn a_panic_ends_nothing_but_its_task() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let lane = Lane::default();
+        let (sender, told) = mpsc::channel();
+        let app: Arc<str> = Arc::from("app");
+        for _ in 0..64 {
+            lane.spawn(&app, async { panic!("as planned") });
+        }
+        lane.spawn(&app, async move { sender.send(()).unwrap() });
+        told.recv().unwrap();
     }
 
     #[test]

@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use super::{
-    control::Control,
+    control::{Control, micros},
     exchange::{Failure, Job},
     guest::Template,
     worker,
@@ -39,11 +39,12 @@ use crate::{alarm::Alarm, plan::Isolation};
 /// How long a request stands in line for an instance that computes, before it has one of its own all the same.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// So many requests of an app that had to move to the lane, less those that had not, and the next begin there.
-const HEAVY: u32 = 4;
-/// What this account comes to at most: so many short requests, and the app has its place among the others again.
-const HEAVY_MAX: u32 = 8;
-/// So many turns in which a worker's guest has not gone on computing, and it leaves the lane though it was never idle.
+/// What a request of the app computes of late, above which its requests begin in the lane: handing one over costs a
+/// hundredth of that.
+const HEAVY: Duration = Duration::from_millis(1);
+/// What one request counts for at most, so that an app which mends its ways is not remembered for long.
+const SAMPLE_MAX: Duration = Duration::from_millis(100);
+/// So many turns in which a worker's guest was not interrupted, and it is weighed though it is never idle.
 const QUIET: u32 = 32;
 
 /// How instances live.
@@ -65,8 +66,8 @@ pub struct Pool {
     state: Mutex<State>,
     /// Cores: so many instances can compute at once.
     spread: usize,
-    /// How heavy the app's requests have been of late.
-    heavy: AtomicU32,
+    /// Microseconds that a request computes, as a moving average.
+    typical_us: AtomicU32,
 }
 
 #[derive(Default)]
@@ -96,15 +97,13 @@ struct Ready {
     id: u64,
     work: Work,
     control: Arc<Control>,
-    /// Its guest has gone on computing, since it was idle last or has been [`QUIET`].
-    moved: bool,
-    /// Turns since in which it has not.
+    /// Turns since its guest was interrupted or idle.
     quiet: u32,
 }
 
 impl Ready {
     fn new(id: u64, work: Work, control: Arc<Control>) -> Self {
-        Self { id, work, control, moved: false, quiet: 0 }
+        Self { id, work, control, quiet: 0 }
     }
 }
 
@@ -141,12 +140,12 @@ impl State {
         self.seats.iter_mut().find(|seat| seat.id == id)
     }
 
-    /// Gives the request to the instance in this seat, and its worker to the caller where it was parked. Gives the request
-    /// back where the worker has ended.
-    fn give(&mut self, index: usize, job: Job, reuse_max: u64) -> Result<Option<Ready>, Job> {
-        let Some(seat) = self.seats.get_mut(index) else { return Err(job) };
+    /// Gives the request to the instance in this seat. What comes back is its worker, where that was parked and has to be
+    /// run, and the request, where the worker has ended.
+    fn give(&mut self, index: usize, job: Job, reuse_max: u64) -> (Option<Ready>, Option<Job>) {
+        let Some(seat) = self.seats.get_mut(index) else { return (None, Some(job)) };
         if !job.reply.attach(&seat.control) {
-            return Ok(None);
+            return (None, None);
         }
         seat.take();
         let sent = seat.jobs.send(job);
@@ -155,7 +154,7 @@ impl State {
             // The worker ends when the channel is closed and empty.
             self.seats.remove(index);
         }
-        sent.map(|()| ready).map_err(|mpsc::error::SendError(job)| job)
+        (ready, sent.err().map(|mpsc::error::SendError(job)| job))
     }
 }
 
@@ -169,7 +168,7 @@ impl Seat {
 impl Pool {
     pub fn new(template: Arc<Template>, policy: Policy) -> Arc<Self> {
         let spread = std::thread::available_parallelism().map_or(1, usize::from);
-        Arc::new(Self { template, policy, state: Mutex::default(), spread, heavy: AtomicU32::new(0) })
+        Arc::new(Self { template, policy, state: Mutex::default(), spread, typical_us: AtomicU32::new(0) })
     }
 
     pub fn template(&self) -> &Arc<Template> {
@@ -256,7 +255,7 @@ impl Pool {
 
     /// Runs a worker that has a request, here for as long as it need not wait.
     fn run(self: &Arc<Self>, mut ready: Ready) {
-        if self.heavy.load(Ordering::Relaxed) >= HEAVY {
+        if self.heavy() {
             return self.go_on(ready, Level::Lane);
         }
         if self.policy.isolation == Isolation::Reuse && self.template.linked.concurrent {
@@ -275,9 +274,12 @@ impl Pool {
     fn assign(self: &Arc<Self>, job: Job) -> Option<Ready> {
         let mut state = self.state();
         if let Some(index) = self.choose(&state.seats) {
-            let given = state.give(index, job, self.policy.reuse_max);
+            let (ready, job) = state.give(index, job, self.policy.reuse_max);
             drop(state);
-            given.unwrap_or_else(|job| self.worker(job))
+            match job {
+                Some(job) => self.worker(job),
+                None => ready,
+            }
         } else if self.crowded(&state.seats) {
             state.line.push_back((Instant::now(), job));
             if !std::mem::replace(&mut state.watched, true) {
@@ -314,10 +316,8 @@ impl Pool {
         level: Level,
     ) -> Option<(Ready, Level)> {
         if turn.is_pending() && ready.control.yielded() {
-            if !ready.moved {
-                self.weigh(true);
-            }
-            (ready.moved, ready.quiet) = (true, 0);
+            ready.quiet = 0;
+            self.weigh(ready.control.counted_us());
             return Some((ready, Level::Lane));
         }
         ready.quiet += 1;
@@ -325,14 +325,12 @@ impl Pool {
         if !idle && ready.quiet < QUIET {
             return Some((ready, level));
         }
-        if !ready.moved || !idle {
-            self.weigh(false);
-        }
-        (ready.moved, ready.quiet) = (false, 0);
+        ready.quiet = 0;
+        self.weigh(ready.control.counted_us());
         if turn.is_ready() {
             return None;
         }
-        let level = if self.heavy.load(Ordering::Relaxed) < HEAVY { Level::Serving } else { level };
+        let level = if self.heavy() { Level::Lane } else { Level::Serving };
         // A 0.3 worker is idle within itself. Others are parked: who takes one out runs it.
         if !idle || self.template.linked.concurrent {
             return Some((ready, level));
@@ -370,12 +368,19 @@ impl Pool {
         }
     }
 
-    /// Takes account of a request that had to move to the lane, or of one that had not.
-    fn weigh(&self, moved: bool) {
-        let weigh =
-            |heavy: u32| if moved { (heavy < HEAVY_MAX).then_some(heavy + 1) } else { heavy.checked_sub(1) };
-        // At either end of the account nothing changes.
-        let _ = self.heavy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, weigh);
+    /// Takes account of what a request has computed.
+    fn weigh(&self, sample_us: u64) {
+        let sample = sample_us.min(micros(SAMPLE_MAX));
+        let typical = u64::from(self.typical_us.load(Ordering::Relaxed));
+        let next = (typical * 7 + sample) / 8;
+        // Not written where nothing changes: the requests of a quick app need not pass it from core to core.
+        if next.abs_diff(typical) > 8 + typical / 64 {
+            self.typical_us.store(u32::try_from(next).unwrap_or(u32::MAX), Ordering::Relaxed);
+        }
+    }
+
+    fn heavy(&self) -> bool {
+        u64::from(self.typical_us.load(Ordering::Relaxed)) >= micros(HEAVY)
     }
 
     /// An idle instance, or where there are enough of them the least loaded with room.

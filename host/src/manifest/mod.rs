@@ -35,6 +35,7 @@ pub mod defaults {
     pub const BODY_MS: u64 = 30_000;
     pub const DRAIN_MS: u64 = 30_000;
     pub const CONNECTIONS: u64 = 10_000;
+    pub const CONNECTIONS_PER_CLIENT: u64 = 2_000;
     pub const HEADER_KIB: u64 = 64;
 
     pub const REUSE_MAX: u64 = 1_000;
@@ -109,7 +110,8 @@ pub struct Listen {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Server {
-    /// Milliseconds that a client may take for the head of a request.
+    /// Milliseconds that a client may take for the head of a request: from its first byte, or from the connection's
+    /// beginning.
     #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::HEADER_MS))]
     pub header_ms: Option<Located<u64>>,
     /// Milliseconds that a kept-alive connection may be silent between requests.
@@ -124,6 +126,10 @@ pub struct Server {
     /// Connections open at once, over all listeners.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = defaults::CONNECTIONS))]
     pub connections: Option<Located<u64>>,
+    /// Connections open at once from one client: an IPv4 address, or an IPv6 network of 64 bits. Further ones are
+    /// refused. Trusted proxies and Unix sockets are not counted.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = defaults::CONNECTIONS_PER_CLIENT))]
+    pub connections_per_client: Option<Located<u64>>,
     /// KiB that the head of a request may have.
     #[schemars(range(min = 8, max = 1_024), extend("default" = defaults::HEADER_KIB))]
     pub header_kib: Option<Located<u64>>,

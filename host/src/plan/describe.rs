@@ -59,7 +59,9 @@ impl Server {
     fn write(&self, f: &mut String) -> fmt::Result {
         write!(f, "server header-ms={} idle-ms={}", millis(self.header_timeout), millis(self.idle_timeout))?;
         write!(f, " body-ms={} drain-ms={}", millis(self.stall_timeout), millis(self.drain_timeout))?;
-        write!(f, " connections={} header-kib={}", self.connections_max, self.header_bytes_max / 1024)?;
+        write!(f, " connections={}", self.connections_max)?;
+        write!(f, " connections-per-client={}", self.connections_per_client_max)?;
+        write!(f, " header-kib={}", self.header_bytes_max / 1024)?;
         let log = match self.log {
             LogFormat::Text => "text",
             LogFormat::Json => "json",

@@ -123,6 +123,10 @@ impl Resolver<'_> {
             stall_timeout: millis(&server.body_ms, defaults::BODY_MS),
             drain_timeout: millis(&server.drain_ms, defaults::DRAIN_MS),
             connections_max: size(&server.connections, defaults::CONNECTIONS),
+            connections_per_client_max: size(
+                &server.connections_per_client,
+                defaults::CONNECTIONS_PER_CLIENT,
+            ),
             header_bytes_max: size(&server.header_kib, defaults::HEADER_KIB) * 1024,
             trusted_proxies: trusted.filter_map(|text| self.network(text)).collect(),
             trust_unix: server.trust_unix.unwrap_or(false),

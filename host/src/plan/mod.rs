@@ -125,7 +125,8 @@ pub enum ListenAddr {
 /// `[server]`: what holds for all listeners.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// `header-ms`: how long a client may take for the head of a request, from the first byte.
+    /// `header-ms`: how long a client may take for the head of a request, from its first byte; of the first, from the
+    /// beginning of the connection.
     pub header_timeout: Duration,
     /// `idle-ms`: how long a kept-alive connection may be silent between requests.
     pub idle_timeout: Duration,
@@ -135,6 +136,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// `connections`: connections open at once, over all listeners.
     pub connections_max: usize,
+    /// `connections-per-client`: of them, those of one IPv4 address or IPv6 /64 that is no trusted proxy.
+    pub connections_per_client_max: usize,
     /// `header-kib`: bytes of a request's head.
     pub header_bytes_max: usize,
     /// `trusted-proxies`: whose `Forwarded` and `X-Forwarded-*` are believed.

@@ -158,6 +158,10 @@ pub struct Status {
     /// URLs.
     pub listeners: Vec<String>,
     pub requests_in_flight: usize,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Connections refused so far because their client had `[server] connections-per-client` already.
+    pub connections_refused: u64,
     /// The house is finishing its requests and will end.
     pub draining: bool,
     /// The last reload of the manifest, if there was one.

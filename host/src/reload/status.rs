@@ -27,6 +27,8 @@ impl Manager {
             uptime_seconds: self.started.1.elapsed().as_secs_f64(),
             listeners: self.server.urls(),
             requests_in_flight: house.counters.busy.len(),
+            connections: self.server.connections(),
+            connections_refused: self.server.refused(),
             draining: self.draining.is_cancelled(),
             last_reload: book.last_reload.clone(),
             apps: apps.collect(),

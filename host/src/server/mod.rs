@@ -1,5 +1,7 @@
 //! Listeners, connections and the drain. Requests go to `dispatch`; nothing here knows what an app is.
 
+mod descriptors;
+mod places;
 mod stream;
 mod timer;
 
@@ -11,21 +13,23 @@ use std::{
 };
 
 use anyhow::Result;
-use hyper::{server::conn::http1, service::service_fn};
+use http_body_util::Full;
+use hyper::{header, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    places::{Place, Places},
     stream::{Serving, Silence, Timed},
     timer::Alarms,
 };
 use crate::{
     alarm::Alarm,
+    answer::Refusal,
     dispatch::{Outgoing, dispatch},
     forwarded::Peer,
     house::Current,
@@ -35,6 +39,11 @@ use crate::{
 
 /// Pause after the system refused a connection (no descriptors left), so that the others can end some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a connection without a place has to send its request and take the refusal.
+const REFUSAL_MAX: Duration = Duration::from_secs(1);
+/// Bytes that are held of its request: the least that hyper takes.
+const REFUSAL_BUFFER_BYTES: usize = 8192;
 
 /// The listeners of a house, which may be opened and closed while it serves.
 pub struct Server {
@@ -82,10 +91,11 @@ pub struct Drained {
 impl Server {
     /// A server of whatever house is current, without listeners so far.
     pub fn new(current: Current) -> Self {
-        let places = Places::new(current.load().server.connections_max);
+        let connections_max = current.load().server.connections_max;
+        descriptors::provide(connections_max);
         let shared = Arc::new(Shared {
             current,
-            places: Mutex::new(places),
+            places: Places::new(connections_max),
             connections: TaskTracker::new(),
             draining: CancellationToken::new(),
         });
@@ -118,6 +128,16 @@ impl Server {
         self.open_listeners().iter().map(|open| open.url.clone()).collect()
     }
 
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.len()
+    }
+
+    /// Connections refused so far because their client had `connections-per-client` already.
+    pub fn refused(&self) -> u64 {
+        self.shared.places.refused()
+    }
+
     /// Closes all listeners and drains: kept-alive connections are told to close, requests in flight may finish within
     /// `drain-ms`.
     pub async fn drain(&self) -> Drained {
@@ -143,40 +163,19 @@ impl Server {
 /// What all connections share.
 struct Shared {
     current: Current,
-    places: Mutex<Places>,
+    places: Places,
     connections: TaskTracker,
     draining: CancellationToken,
 }
 
-/// Places for connections. When their number changes, connections that have one keep it.
-struct Places {
-    max: usize,
-    free: Arc<Semaphore>,
-}
-
-impl Places {
-    fn new(max: usize) -> Self {
-        Self { max, free: Arc::new(Semaphore::new(max)) }
-    }
-}
-
-impl Shared {
-    fn places(&self) -> Arc<Semaphore> {
-        let max = self.current.load().server.connections_max;
-        let mut places = lock(&self.places);
-        if places.max != max {
-            *places = Places::new(max);
-        }
-        places.free.clone()
-    }
-}
-
 /// Accepts until the listener is to close. An error of accepting never ends it.
 async fn accept(listener: Listener, shared: Arc<Shared>, closing: CancellationToken) {
+    let mut troubled = false;
     loop {
         // Where all places are taken, new clients wait in the system's queue.
+        let places = shared.places.in_all(shared.current.load().server.connections_max);
         let place = tokio::select! {
-            place = shared.places().acquire_owned() => place,
+            place = places.acquire_owned() => place,
             () = closing.cancelled() => break,
         };
         let Ok(place) = place else { break };
@@ -187,14 +186,24 @@ async fn accept(listener: Listener, shared: Arc<Shared>, closing: CancellationTo
         };
         match accepted {
             Ok(accepted) => {
+                troubled = false;
                 let (shared_, closing) = (shared.clone(), closing.clone());
                 shared.connections.spawn(async move {
-                    connection(accepted, &shared_, closing).await;
+                    match accepted {
+                        Accepted::Tcp(stream, peer) => {
+                            connection(stream, Peer::Ip(peer.ip()), &shared_, closing).await;
+                        }
+                        Accepted::Unix(stream) => connection(stream, Peer::Unix, &shared_, closing).await,
+                    }
                     drop(place);
                 });
             }
             Err(error) => {
-                tracing::warn!("accepting on {}: {error}", listener.url());
+                // Once, and not with every attempt until it is over.
+                if !troubled {
+                    tracing::warn!("accepting on {}: {error}", listener.url());
+                }
+                troubled = true;
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -202,17 +211,46 @@ async fn accept(listener: Listener, shared: Arc<Shared>, closing: CancellationTo
     // Dropping the listener closes it. Who has connected by now was accepted above, and is answered.
 }
 
-async fn connection(accepted: Accepted, shared: &Shared, closing: CancellationToken) {
-    match accepted {
-        Accepted::Tcp(stream, peer) => serve(stream, Peer::Ip(peer.ip()), shared, closing).await,
-        Accepted::Unix(stream) => serve(stream, Peer::Unix, shared, closing).await,
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: Peer,
+    shared: &Shared,
+    closing: CancellationToken,
+) {
+    let server = shared.current.load().server.clone();
+    match shared.places.take(peer, &server) {
+        Ok(place) => serve(stream, (peer, place), shared, closing).await,
+        // Nobody is kept waiting for this: it may be a flood.
+        Err(full) if full.told.is_some() => {
+            let _ = timeout(REFUSAL_MAX, refuse(stream)).await;
+        }
+        Err(_) => {}
     }
+}
+
+/// Answers the first request of a connection that has no place.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+    let silence = Silence { head_max: REFUSAL_MAX, stall_max: REFUSAL_MAX };
+    let serving = Serving::default();
+    let io = TokioIo::new(Timed::new(stream, silence, serving.clone()));
+    let service = service_fn(|_| {
+        serving.leave_unread();
+        let answer = Refusal::TooManyConnections.response().map(Full::new);
+        std::future::ready(Ok::<_, Infallible>(answer))
+    });
+    let _ = http1::Builder::new()
+        .keep_alive(false)
+        .timer(Alarms)
+        .header_read_timeout(REFUSAL_MAX)
+        .max_buf_size(REFUSAL_BUFFER_BYTES)
+        .serve_connection(io, service)
+        .await;
 }
 
 /// Serves one connection to its end. Each request is served by the house that is current when it comes.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    peer: Peer,
+    (peer, _place): (Peer, Place),
     shared: &Shared,
     closing: CancellationToken,
 ) {
@@ -223,12 +261,16 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     // One timer for all requests of the connection, which come one after another.
     let spare = Arc::new(Mutex::new(Some(Alarm::default())));
     let service = service_fn(move |request| {
-        serving.set(true);
+        serving.begin();
         let (house, serving, spare) = (shared.current.load_full(), serving.clone(), spare.clone());
         async move {
             let mut alarm = lock(&spare).take().unwrap_or_default();
             let answer = dispatch(house, peer, request, &mut alarm).await;
             *lock(&spare) = Some(alarm);
+            // The host's own answers say so where they leave a part of the request unread.
+            if answer.headers().contains_key(header::CONNECTION) {
+                serving.leave_unread();
+            }
             Ok::<_, Infallible>(answer.map(|body| UntilSent { body, serving }))
         }
     });
@@ -287,6 +329,6 @@ impl hyper::body::Body for UntilSent {
 
 impl Drop for UntilSent {
     fn drop(&mut self) {
-        self.serving.set(false);
+        self.serving.end();
     }
 }

@@ -132,7 +132,7 @@ pub(super) const ALL: &[Attack] = &[
         "answers, and computes on (0.3, reuse)",
         "onward-p3",
         "/",
-        &["200", "503", "500", "200, cut"],
+        &["200", "503", "504", "500", "200, cut"],
     )
     .keys(REUSE),
 ];

@@ -936,6 +936,16 @@ impl Engine {
         )
     }
 
+    /// Guesthouse: like `load_code_file`, of pieces of files in a row, see vendor/README.md.
+    #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+    pub(crate) fn load_code_pieces(
+        &self,
+        pieces: Arc<[crate::runtime::vm::FilePiece]>,
+        expected: ObjectKind,
+    ) -> Result<Arc<crate::CodeMemory>> {
+        self.load_code(crate::runtime::vm::MmapVec::from_pieces(pieces)?, expected)
+    }
+
     pub(crate) fn load_code(
         &self,
         mmap: crate::runtime::vm::MmapVec,

@@ -9,6 +9,8 @@ import gc
 import sys
 from types import CodeType, FunctionType
 
+import _immortal
+
 from guesthouse import archive, heap
 
 #: Modules whose functions run in every request, where a rehearsal cannot show it: between the host and the application.
@@ -27,7 +29,7 @@ def run_in(rehearse):
     copies = {}
     for function in functions:
         if id(function.__code__) in hot:
-            function.__code__ = _copy(function.__code__, copies)
+            _immortal.recode(function, _copy(function.__code__, copies))
     rehearse()
 
 

@@ -9,6 +9,7 @@ from componentize_py_types import Err, Ok
 from wit_world.imports import streams, types
 
 from guesthouse import instance, wsgi
+from guesthouse.output import WRITE_MAX
 
 METHODS = {
     types.Method_Get: "GET", types.Method_Head: "HEAD", types.Method_Post: "POST", types.Method_Put: "PUT",
@@ -141,11 +142,14 @@ class Answer:
         self._out = response_out
         self._body = None
         self._stream = None
+        self._length = None
+        self._flushed = False
 
     def send(self, item):
         if isinstance(item, bytes):
             self._write(item)
         else:
+            self._length = item.content_length
             self._begin(item.status, item.headers)
 
     def _begin(self, status, headers):
@@ -153,7 +157,9 @@ class Answer:
             response = types.OutgoingResponse(types.Fields.from_list(headers))
         except Err as error:
             raise ValueError(f"a response header is not acceptable: {error.value}: {headers}") from None
-        response.set_status_code(status)
+        # What a response begins with.
+        if status != 200:
+            response.set_status_code(status)
         self._body = response.body()
         out, self._out = self._out, None
         types.ResponseOutparam.set(out, Ok(response))
@@ -162,6 +168,11 @@ class Answer:
         try:
             if self._stream is None:
                 self._stream = self._body.write()
+                if len(data) == self._length and len(data) <= WRITE_MAX:
+                    # The whole of it in one call.
+                    self._stream.blocking_write_and_flush(data)
+                    self._flushed = True
+                    return
             offset = 0
             while offset < len(data):
                 permit = self._stream.check_write()
@@ -178,11 +189,8 @@ class Answer:
 
     def finish(self):
         if self._stream is not None:
-            try:
-                self._stream.blocking_flush()
-            except Err as error:
-                if isinstance(error.value, streams.StreamError_LastOperationFailed):
-                    drop(error.value.value)
+            if not self._flushed:
+                self._flush()
             drop(self._stream)
             self._stream = None
         body, self._body = self._body, None
@@ -192,6 +200,13 @@ class Answer:
             # The host compares the length sent with the one announced, which for HEAD differ by right; for the rest
             # `wsgi.Exchange` has compared them already.
             pass
+
+    def _flush(self):
+        try:
+            self._stream.blocking_flush()
+        except Err as error:
+            if isinstance(error.value, streams.StreamError_LastOperationFailed):
+                drop(error.value.value)
 
     def abort(self):
         drop(self._stream)

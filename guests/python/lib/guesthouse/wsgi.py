@@ -20,6 +20,27 @@ BODILESS = frozenset({204, 205, 304})
 INTERNAL_ERROR = b"500 Internal Server Error\n"
 
 
+def cgi_name(name):
+    """A request header's CGI name (RFC 3875 section 4.1.18), or nothing for a header that is left out."""
+    name = name.lower()
+    # With CGI's names `x_real_ip` and `x-real-ip` would be the same variable: a client could pose as the host.
+    if "_" in name:
+        return None
+    name = name.upper().replace("-", "_")
+    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name
+
+
+# Those that most requests have. Not a cache: clients choose the names.
+CGI_NAMES = {name: cgi_name(name) for name in (
+    "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "content-length", "content-type",
+    "cookie", "dnt", "forwarded", "host", "if-modified-since", "if-none-match", "origin", "pragma", "priority", "range",
+    "referer", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-fetch-dest", "sec-fetch-mode",
+    "sec-fetch-site", "sec-fetch-user", "traceparent", "upgrade-insecure-requests", "user-agent", "via",
+    "x-forwarded-for", "x-forwarded-host", "x-forwarded-prefix", "x-forwarded-proto", "x-real-ip", "x-request-id",
+    "x-requested-with",
+)}
+
+
 def make_environ(method, scheme, authority, path_with_query, headers, body):
     """The ``environ`` of PEP 3333 for one request.
 
@@ -55,29 +76,21 @@ def make_environ(method, scheme, authority, path_with_query, headers, body):
 
 
 def add_headers(environ, headers):
-    """Adds the request's headers under their CGI names (RFC 3875 section 4.1.18)."""
+    """Adds the request's headers under their CGI names."""
     for name, value in headers:
-        name = name.lower()
-        # With CGI's names `x_real_ip` and `x-real-ip` would be the same variable: a client could pose as the host.
-        if "_" in name:
+        key = CGI_NAMES.get(name) or cgi_name(name)
+        if key is None:
             continue
         value = value.decode("latin-1")
-        if name == "content-type":
-            environ["CONTENT_TYPE"] = value
-            continue
-        if name == "content-length":
-            environ["CONTENT_LENGTH"] = value
-            continue
-        key = "HTTP_" + name.upper().replace("-", "_")
-        if key in environ:
-            value = environ[key] + ("; " if name == "cookie" else ",") + value
+        if key in environ and key.startswith("HTTP_"):
+            value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
         environ[key] = value
 
 
 def decode_path(path):
     """Percent-decoded, each byte one character ("Unicode Issues" in PEP 3333)."""
     if "%" not in path:
-        return path.encode("utf-8").decode("latin-1")
+        return path if path.isascii() else path.encode("utf-8").decode("latin-1")
     return unquote_to_bytes(path).decode("latin-1")
 
 
@@ -133,13 +146,14 @@ class Exchange:
         result = app(self.environ, self.start_response)
         try:
             for chunk in result:
-                yield from self._take_written()
+                if self._written:
+                    yield from self._take_written()
                 yield from self._emit(chunk, result)
                 if self._done():
                     break
             yield from self._take_written()
             if not self.head_sent:
-                yield from self._send_head(0)
+                yield self._take_head(0)
             if self._length is not None and not self._no_body and self._sent < self._length:
                 raise RuntimeError(
                     f"the application sent {self._sent} bytes, its Content-Length says {self._length}")
@@ -161,37 +175,38 @@ class Exchange:
         return items
 
     def _emit(self, chunk, result):
+        """What is to be sent for a chunk: the head before the first one."""
         if not isinstance(chunk, bytes):
             raise TypeError(f"the application sent {type(chunk).__name__} where PEP 3333 wants bytes")
         if not chunk:
-            return
+            return ()
+        head = ()
         if not self.head_sent:
             # One chunk alone: its length is that of the whole, and the client need not be sent chunks.
             alone = isinstance(result, (list, tuple)) and len(result) == 1
-            yield from self._send_head(len(chunk) if alone else None)
+            head = (self._take_head(len(chunk) if alone else None),)
         if self._no_body:
-            return
+            return head
         if self._length is not None and self._sent + len(chunk) > self._length:
             too_many = self._sent + len(chunk) - self._length
             chunk = chunk[:self._length - self._sent]
             errors = self.environ["wsgi.errors"]
             errors.write(f"the application sent {too_many} bytes more than its Content-Length says: they are dropped\n")
         self._sent += len(chunk)
-        if chunk:
-            yield chunk
+        return (*head, chunk) if chunk else head
 
-    def _send_head(self, whole_length):
+    def _take_head(self, whole_length):
         head = self.head
         if head is None:
             raise AssertionError("the application sent its body before it called start_response")
         self._no_body = self._no_body or head.status in BODILESS
         self._length = head.content_length
         if self._length is None and whole_length is not None and not self._no_body:
-            self._length = whole_length
+            self._length = head.content_length = whole_length
             head.headers.append(("content-length", str(whole_length).encode()))
         head.bodiless = self._no_body
         self.head_sent = True
-        yield head
+        return head
 
     def _done(self):
         # Nothing more will be sent: an endless generator asked with HEAD must not run for ever.
@@ -226,7 +241,9 @@ def check_header(name, value):
         raise TypeError(f"response header {name!r}: {value!r}: both must be str")
     if name.lower() in HOP_BY_HOP:
         raise ValueError(f"{name} is a hop-by-hop header, which PEP 3333 forbids to applications")
-    if any(c in value for c in "\r\n\0") or not name or any(c in name for c in "\r\n\0: "):
+    # One by one, which for the few there are is far quicker than a loop or a pattern.
+    if ("\n" in value or "\r" in value or "\0" in value or not name or ":" in name or " " in name or "\n" in name
+            or "\r" in name or "\0" in name):
         raise ValueError(f"response header {name!r}: {value!r} has a character that headers may not have")
     # Django's cookies come with a space before them.
     return name, value.strip(" \t").encode("latin-1")

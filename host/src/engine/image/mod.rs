@@ -83,6 +83,11 @@ pub(super) fn functions_key(component: &ComponentDigest) -> ComponentDigest {
     ComponentDigest::of_bytes(format!("functions of {component}").as_bytes())
 }
 
+/// What the first image of a component is kept under, and with it what the others have in common with it.
+pub(super) fn base_key(component: &ComponentDigest) -> ComponentDigest {
+    ComponentDigest::of_bytes(format!("images of {component}").as_bytes())
+}
+
 /// Takes an image in a child process and compiles it. What the guest prints meanwhile is logged as that of `app`.
 ///
 /// # Errors

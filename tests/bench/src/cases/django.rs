@@ -57,7 +57,8 @@ pub(super) fn fresh(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 pub(super) fn reused(bench: &Bench) -> Result<Vec<Row>> {
-    let app = App::new("legacy", &bench.guests.django, Isolation::Reuse);
+    let isolation = if bench.has_images { Isolation::ReuseFromImage } else { Isolation::Reuse };
+    let app = App::new("legacy", &bench.guests.django, isolation);
     let house = House::of(&bench.guests.house, std::slice::from_ref(&app))?;
     house.prepare("Django")?;
     let ours = house.open()?;
@@ -66,7 +67,7 @@ pub(super) fn reused(bench: &Bench) -> Result<Vec<Row>> {
     let peer = gunicorn(&venv, project, cores())?;
     // What the page is, the native server says.
     let expected = page(peer.address, &app.host(), TITLE.1)?;
-    let case = "Django page, reused instances";
+    let case = "Django page, reused instances from an image";
     let entrants = [entrant(&ours, &app.host(), &expected), entrant(&peer, &app.host(), &expected)];
     let outcomes = contest(bench, case, &entrants)?;
     let [ours, peer] = &outcomes[..] else { anyhow::bail!("two systems, two outcomes") };

@@ -153,6 +153,9 @@ mod cow;
 mod cow_disabled;
 #[cfg(has_virtual_memory)]
 mod mmap;
+// Guesthouse: see vendor/README.md.
+#[cfg(all(feature = "std", has_virtual_memory))]
+pub use crate::runtime::vm::mmap::FilePiece;
 
 #[allow(unused, reason = "hard to cfg on/off, weird feature interactions")]
 mod send_sync_unsafe_cell;

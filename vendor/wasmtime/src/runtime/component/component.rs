@@ -273,6 +273,21 @@ impl Component {
         Component::from_parts(engine, code, None)
     }
 
+    /// Guesthouse: like [`Component::deserialize_file`], of pieces of files in a row: each a file, an offset in it and a
+    /// length, both multiples of the page size but for the last length. See vendor/README.md.
+    ///
+    /// # Unsafety
+    ///
+    /// That of [`Component::deserialize_file`], for what the pieces are together.
+    #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+    pub unsafe fn deserialize_pieces(
+        engine: &Engine,
+        pieces: Arc<[(Arc<std::fs::File>, u64, usize)]>,
+    ) -> Result<Component> {
+        let code = engine.load_code_pieces(pieces, ObjectKind::Component)?;
+        Component::from_parts(engine, code, None)
+    }
+
     /// Returns the type of this component as a [`types::Component`].
     ///
     /// This method enables runtime introspection of the type of a component

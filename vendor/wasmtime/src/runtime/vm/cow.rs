@@ -127,6 +127,18 @@ impl MemoryImage {
                         }));
                     }
                 }
+                // Guesthouse: pieces of files, see vendor/README.md.
+                #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+                if let Some(pieces) = mmap.pieces() {
+                    return Ok(Some(MemoryImage {
+                        source: MemoryImageSource::Pieces(pieces.clone()),
+                        source_offset: u64::try_from(data_start - start).unwrap(),
+                        linear_memory_offset,
+                        len,
+                        module_source: module_source.clone(),
+                        module_source_offset: data_range.start,
+                    }));
+                }
             }
         }
 

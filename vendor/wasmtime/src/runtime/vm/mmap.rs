@@ -25,7 +25,14 @@ pub struct AlignedLength {}
 pub struct UnalignedLength {
     #[cfg(feature = "std")]
     file: Option<Arc<File>>,
+    // Guesthouse: see vendor/README.md.
+    #[cfg(feature = "std")]
+    pieces: Option<Arc<[FilePiece]>>,
 }
+
+/// Guesthouse: a file, an offset in it and a length, see vendor/README.md.
+#[cfg(feature = "std")]
+pub type FilePiece = (Arc<File>, u64, usize);
 
 /// A platform-independent abstraction over memory-mapped data.
 ///
@@ -124,6 +131,8 @@ impl Mmap<AlignedLength> {
             data: UnalignedLength {
                 #[cfg(feature = "std")]
                 file: None,
+                #[cfg(feature = "std")]
+                pieces: None,
             },
         }
     }
@@ -206,8 +215,23 @@ impl Mmap<UnalignedLength> {
         let sys = mmap::Mmap::from_file(&file)?;
         Ok(Mmap {
             sys,
-            data: UnalignedLength { file: Some(file) },
+            data: UnalignedLength { file: Some(file), pieces: None },
         })
+    }
+
+    /// Guesthouse: maps pieces of files in a row, see vendor/README.md.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    pub fn from_pieces(pieces: Arc<[FilePiece]>) -> Result<Self> {
+        let sys = mmap::Mmap::from_pieces(&pieces)?;
+        Ok(Mmap {
+            sys,
+            data: UnalignedLength { file: None, pieces: Some(pieces) },
+        })
+    }
+
+    /// Guesthouse: the pieces that this maps, if it was made of them.
+    pub fn pieces(&self) -> Option<&Arc<[FilePiece]>> {
+        self.data.pieces.as_ref()
     }
 
     /// Returns the underlying file that this mmap is mapping, if present.

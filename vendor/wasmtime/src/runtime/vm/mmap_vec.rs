@@ -198,6 +198,24 @@ impl MmapVec {
         Ok(MmapVec::new_mmap(mmap, len))
     }
 
+    /// Guesthouse: maps pieces of files in a row, see vendor/README.md.
+    #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+    pub fn from_pieces(pieces: Arc<[crate::runtime::vm::FilePiece]>) -> Result<MmapVec> {
+        ensure!(!pieces.is_empty(), "no pieces");
+        let mmap = Mmap::from_pieces(pieces).context("failed to map pieces of files")?;
+        let len = mmap.len();
+        Ok(MmapVec::new_mmap(mmap, len))
+    }
+
+    /// Guesthouse: the pieces that this maps, if it was made of them.
+    #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+    pub fn pieces(&self) -> Option<&Arc<[crate::runtime::vm::FilePiece]>> {
+        match self {
+            MmapVec::Mmap { mmap, .. } => mmap.pieces(),
+            MmapVec::ExternallyOwned { .. } => None,
+        }
+    }
+
     /// Makes the specified `range` within this `mmap` to be read/execute.
     #[cfg(has_virtual_memory)]
     pub unsafe fn make_executable(

@@ -107,6 +107,19 @@ impl Mmap {
         Ok(Mmap { memory })
     }
 
+    // Guesthouse: pieces of files in a row, see vendor/README.md.
+    #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+    pub fn from_pieces(pieces: &[crate::runtime::vm::FilePiece]) -> Result<Self> {
+        let len = pieces.iter().map(|(_, _, len)| len).sum();
+        let mut mmap = Mmap::reserve(HostAlignedByteCount::new_rounded_up(len)?)?;
+        let base = mmap.memory.as_ptr().cast::<u8>();
+        // SAFETY: this memory was reserved just now, and nothing refers to it.
+        unsafe { map_pieces(base, pieces, 0..len)? };
+        let memory = std::ptr::slice_from_raw_parts_mut(base, len);
+        mmap.memory = SendSyncPtr::new(NonNull::new(memory).unwrap());
+        Ok(mmap)
+    }
+
     pub unsafe fn make_accessible(
         &self,
         start: HostAlignedByteCount,
@@ -220,6 +233,16 @@ impl Mmap {
         memory_offset: HostAlignedByteCount,
         memory_len: HostAlignedByteCount,
     ) -> Result<()> {
+        // Guesthouse: an image may be made of pieces, see vendor/README.md.
+        #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+        if let MemoryImageSource::Pieces(pieces) = image_source {
+            let start = usize::try_from(source_offset).unwrap();
+            let range = start..start + memory_len.byte_count();
+            unsafe {
+                let map_base = self.memory.as_ptr().byte_add(memory_offset.byte_count());
+                return map_pieces(map_base.cast(), pieces, range);
+            }
+        }
         unsafe {
             let map_base = self.memory.as_ptr().byte_add(memory_offset.byte_count());
             let ptr = rustix::mm::mmap(
@@ -234,6 +257,38 @@ impl Mmap {
         };
         Ok(())
     }
+}
+
+/// Guesthouse: maps `range` of what the pieces are in a row at `base`, see vendor/README.md.
+///
+/// # Safety
+///
+/// Nothing may refer to the memory at `base`, as long as the range is.
+#[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+unsafe fn map_pieces(
+    base: *mut u8,
+    pieces: &[crate::runtime::vm::FilePiece],
+    range: Range<usize>,
+) -> Result<()> {
+    let mut at = 0;
+    for (file, offset, len) in pieces {
+        let (start, end) = (range.start.max(at), range.end.min(at + len));
+        if start < end {
+            unsafe {
+                rustix::mm::mmap(
+                    base.add(start - range.start).cast(),
+                    end - start,
+                    rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE,
+                    rustix::mm::MapFlags::PRIVATE | rustix::mm::MapFlags::FIXED,
+                    file,
+                    offset + u64::try_from(start - at).unwrap(),
+                )?;
+            }
+        }
+        at += len;
+    }
+    ensure!(range.end <= at, "the pieces end before the range");
+    Ok(())
 }
 
 impl Drop for Mmap {

@@ -109,6 +109,9 @@ pub enum MemoryImageSource {
     Mmap(Arc<File>),
     #[cfg(target_os = "linux")]
     Memfd(memfd::Memfd),
+    // Guesthouse: see vendor/README.md.
+    #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+    Pieces(Arc<[crate::runtime::vm::FilePiece]>),
 }
 
 impl MemoryImageSource {
@@ -178,6 +181,8 @@ impl MemoryImageSource {
             MemoryImageSource::Mmap(ref file) => file,
             #[cfg(target_os = "linux")]
             MemoryImageSource::Memfd(ref memfd) => memfd.as_file(),
+            #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
+            MemoryImageSource::Pieces(ref pieces) => &pieces[0].0,
         }
     }
 

@@ -1,0 +1,2 @@
+#[path = "../../host/src/reload/change.rs"]
+pub mod change;
