@@ -22,7 +22,7 @@ use wasmtime::{
     component::{Accessor, ResourceTableError},
 };
 use wasmtime_wasi_http::{
-    Error as HttpError, WasiHttpView,
+    Error as HttpError, FieldMapError, WasiHttpView,
     handler::Proxy,
     p2::bindings::{Proxy as P2, http::types as p2_types},
     p3::{self, bindings::Service as P3},
@@ -485,6 +485,9 @@ fn describe(error: &wasmtime::Error, guest: &Guest, template: &Template) -> Stri
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
         text.push_str(&format!(" (after more than handles = {} were refused)", limits.handles));
+    }
+    if let Some(FieldMapError::TotalSizeTooBig) = error.downcast_ref() {
+        text.push_str(&format!(" (limits.fields-kib = {})", limits.fields_bytes >> 10));
     }
     text
 }
