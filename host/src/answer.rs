@@ -40,6 +40,7 @@ impl Refusal {
                 Failure::Trapped(_)
                 | Failure::Instantiation(_)
                 | Failure::NoAnswer
+                | Failure::AnswerTooLarge(_)
                 | Failure::ErrorCode(_)
                 | Failure::Collateral(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 Failure::BadAnswer(_) => StatusCode::BAD_GATEWAY,

@@ -89,3 +89,46 @@ fn the_fields_of_an_answer_have_their_limit() {
     }
     assert_eq!(house.get("small", &header(1000)).header("x").map(str::len), Some(1000));
 }
+
+/// By two instances of an app together, until one of them has ended.
+#[test]
+fn open_files_have_their_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("one"), "1").expect("a file");
+    let keys = format!(
+        "instances.isolation = \"request\"\nlimits.files = 20\ngrants.dirs = {{ \"/data\" = {{ path = {:?} }} }}",
+        folder.path()
+    );
+    let house =
+        House::start(&Manifest::new().app("files", "files", &keys).app("opens-p3", "opens-p3", &keys));
+    for (app, target) in [("files", "/hoard?path=/data/one"), ("opens-p3", "/?path=one")] {
+        for _ in 0..2 {
+            let answer = house.get(app, target).text();
+            assert!(answer.starts_with("20 and then "), "{app}: {answer}");
+            assert!(answer.to_lowercase().contains("quota"), "{app}: {answer}");
+        }
+        house.log().wait_for("the reason", |entry| says(entry, app, &["a file", "limits.files", "20"]));
+    }
+}
+
+#[test]
+fn the_body_of_an_answer_has_its_limit() {
+    let keys = "limits.answer-mib = 1";
+    let manifest = ["respond", "endless", "endless-p3"]
+        .iter()
+        .fold(Manifest::new(), |manifest, app| manifest.app(app, app, keys));
+    let house = House::start(&manifest);
+    let announced = "/?header=content-length:2000000";
+    assert_eq!(house.get("respond", announced).status(), 500);
+    let line = house.log().wait_for("the reason", |entry| entry.is_failure("respond"));
+    assert!(line.message().contains("answer-mib = 1"), "{line}");
+    assert_eq!(house.send(&Request::new("HEAD", "respond.test", announced)).status(), 200);
+    for app in ["endless", "endless-p3"] {
+        let mut connection = house.connect();
+        connection.send(Request::get(&format!("{app}.test"), "/").bytes());
+        let bytes = connection.until_closed().len();
+        assert!((900_000..1_100_000).contains(&bytes), "{bytes} bytes of {app}");
+        house.log().wait_for("the reason", |entry| says(entry, app, &["answer-mib"]));
+        house.api().wait_for_app(app, "the guest has ended", |app| app["serving"]["in_flight"] == 0);
+    }
+}

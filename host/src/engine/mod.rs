@@ -28,7 +28,6 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::{WasiHttpView, handler::ProxyPre, p2, p3};
 
 use self::config::Concurrency;
-pub(crate) use self::slots::Room;
 pub use self::{
     components::{Components, Linked, Wanted, WantedImage},
     slots::Slots,

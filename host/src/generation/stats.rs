@@ -15,6 +15,7 @@ use super::{latency::Histogram, lines::Lines, memory::Memory, throttle::Throttle
 use crate::{
     instance::Failure,
     outgoing::{Refusals, Usage},
+    taken::Taken,
 };
 
 /// A generation whose trial went wrong.
@@ -47,7 +48,9 @@ pub struct Stats {
     pub lines: Arc<Lines>,
     pub memory: Memory,
     /// Instances that do not count against what all apps share.
-    pub(crate) own_instances: Arc<AtomicUsize>,
+    pub(crate) own_instances: Taken,
+    /// Open files of its instances.
+    pub(crate) files: Taken,
     /// What was refused for want of room, beside what goes out.
     pub(crate) refusals: Refusals,
     /// Looked at when a request fails, and gone once it is lost.

@@ -18,16 +18,18 @@ use super::{
     clocks,
     control::Control,
     exchange::Failure,
+    files::Files,
     limiter::Limiter,
     outgoing::{self, Access, Hooks, Reached},
     output::Output,
 };
 use crate::{
     bindings::{SettingsView, View},
-    engine::{self, Linked, Room},
+    engine::{self, Linked},
     generation::{Lines, Living, Stats},
     plan::{self, Grants, Limits},
     settings::Settings,
+    taken::Slot,
 };
 
 /// Whose instance this is, for log lines.
@@ -118,6 +120,7 @@ impl Template {
             http,
             hooks: Hooks::new(access),
             reached,
+            files: Files::new(self.clone()),
             limiter: Limiter::of(self.clone()),
             template: self.clone(),
             identity,
@@ -170,12 +173,13 @@ pub struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     reached: Reached,
+    files: Files,
     limiter: Limiter,
     template: Arc<Template>,
     identity: Arc<Identity>,
     control: Arc<Control>,
     _living: Living,
-    _room: Room,
+    _room: Slot,
 }
 
 impl SettingsView for Guest {
@@ -194,6 +198,10 @@ impl Guest {
     pub(super) fn outgoing(&mut self) -> outgoing::View<'_> {
         let sockets = WasiSocketsCtxView { ctx: self.wasi.sockets(), table: &mut self.table };
         outgoing::View { reached: &mut self.reached, sockets }
+    }
+
+    pub(super) fn files(&mut self) -> &mut Files {
+        &mut self.files
     }
 
     pub(super) fn limiter(&self) -> &Limiter {

@@ -56,7 +56,9 @@ impl Layered<'_, manifest::Limits> {
             app_memory_bytes: size(app_memory * MIB),
             log_lines: self.size(|table| table.log_lines.as_ref(), defaults::LOG_LINES),
             handles: self.size(|table| table.handles.as_ref(), defaults::HANDLES),
+            files: self.size(|table| table.files.as_ref(), defaults::FILES),
             fields_bytes: size(fields * KIB),
+            answer_bytes: self.number(|table| table.answer_mib.as_ref(), defaults::ANSWER_MIB) * MIB,
             request: Duration::from_millis(request.unwrap_or(defaults::REQUEST_MS.min(stream))),
             cpu: Duration::from_millis(cpu.unwrap_or(defaults::CPU_MS.min(stream))),
             stream: Duration::from_millis(stream),
@@ -89,6 +91,14 @@ pub(super) fn app_memory_bytes() -> usize {
 
 pub(super) fn handles() -> usize {
     size(defaults::HANDLES)
+}
+
+pub(super) fn files() -> usize {
+    size(defaults::FILES)
+}
+
+pub(super) fn answer_bytes() -> u64 {
+    defaults::ANSWER_MIB * MIB
 }
 
 pub(super) fn fields_bytes() -> usize {

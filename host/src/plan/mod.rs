@@ -306,6 +306,12 @@ pub struct Limits {
     /// `handles` (default 1 000): handles that an instance may hold at once.
     #[serde(default = "limits::handles")]
     pub handles: usize,
+    /// `files` (default 256): files and folders that are open at once, over all instances.
+    #[serde(default = "limits::files")]
+    pub files: usize,
+    /// `answer-mib` (default 1 024): bytes of an answer's body.
+    #[serde(default = "limits::answer_bytes")]
+    pub answer_bytes: u64,
     /// `fields-kib` (default 32): bytes of the header fields that a guest makes for one request or answer.
     #[serde(default = "limits::fields_bytes")]
     pub fields_bytes: usize,
