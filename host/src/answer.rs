@@ -40,6 +40,7 @@ impl Refusal {
                 Failure::Trapped(_)
                 | Failure::Instantiation(_)
                 | Failure::NoAnswer
+                | Failure::AnswerTooLarge(_)
                 | Failure::ErrorCode(_)
                 | Failure::Collateral(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 Failure::BadAnswer(_) => StatusCode::BAD_GATEWAY,
@@ -49,6 +50,7 @@ impl Refusal {
                 Failure::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 Failure::ClientStalled | Failure::ClientGone => StatusCode::REQUEST_TIMEOUT,
                 Failure::NoRoom(_)
+                | Failure::AppMemory(_)
                 | Failure::QueueFull(_)
                 | Failure::QueueTimeout(_)
                 | Failure::Drained
@@ -91,9 +93,10 @@ impl Refusal {
                 Failure::ClientStalled | Failure::ClientGone => {
                     "The request's body did not come in time.".into()
                 }
-                Failure::NoRoom(_) | Failure::QueueFull(_) | Failure::QueueTimeout(_) => {
-                    "The app is busy. Try again in a moment.".into()
-                }
+                Failure::NoRoom(_)
+                | Failure::AppMemory(_)
+                | Failure::QueueFull(_)
+                | Failure::QueueTimeout(_) => "The app is busy. Try again in a moment.".into(),
                 Failure::Drained => "The app was replaced while it worked on the answer. Try again.".into(),
                 Failure::Throttled(_) => "The app fails again and again. Try again in a moment.".into(),
                 _ => "The app failed to answer. The reason is in the host's log.".into(),

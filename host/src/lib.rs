@@ -29,3 +29,4 @@ pub mod router;
 pub mod server;
 pub mod settings;
 pub mod state;
+mod taken;

@@ -11,7 +11,7 @@ const NEIGHBOURS: [(&str, &str); 2] = [("reused", "reuse"), ("fresh", "request")
 
 /// What differs between two equal moments: memory in KiB, threads, descriptors. Memory is that which the allocator keeps of
 /// what was given back to it; threads and descriptors are far below one for each request of an attack.
-const NOISE: Held = Held { memory_kib: 256 * 1024, threads: 4, descriptors: 16 };
+const NOISE: Held = Held { memory_kib: 64 * 1024, threads: 4, descriptors: 16 };
 
 /// Answers of the hostile app after which the attack has shown itself: more than clients ask at once.
 const ANSWERS: u64 = 40;

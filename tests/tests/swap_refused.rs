@@ -1,7 +1,7 @@
 //! What is not fit to serve is refused with a message that says what is wrong and how to mend it. It changes nothing:
 //! the old generation serves on, and no request is lost by the attempt.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use guesthouse_tests::{Admin, Client, Floor, House, Load, Manifest, Reply, component};
 use serde_json::Value;
@@ -17,6 +17,15 @@ fn of(guest: &str) -> Vec<u8> {
     fs::read(component(guest)).expect("a component")
 }
 
+/// An app with one memory more than a component may have.
+fn seventeen_memories() -> Vec<u8> {
+    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/test/small.wat");
+    let text = fs::read_to_string(small).expect("a component as text");
+    let more = "(core instance (instantiate $more)) ".repeat(16);
+    let text = text.replacen("(component", &format!("(component (core module $more (memory 1)) {more}"), 1);
+    wat::parse_str(text).expect("a component")
+}
+
 fn bad_components() -> Vec<Bad> {
     let half = of("version-2");
     let half = half[..half.len() / 2].to_vec();
@@ -27,6 +36,7 @@ fn bad_components() -> Vec<Bad> {
         bad("a core module", of("core-module"), &["core", "component"]),
         bad("another world", of("no-handler"), &["wasi:http"]),
         bad("an import of nobody's", of("wants-the-unknown"), &["nowhere:none/thing"]),
+        bad("too many memories", seventeen_memories(), &["17 memories", "16"]),
         bad("traps when instantiated", of("starts-by-trapping"), &["unreachable"]),
         bad("spins when instantiated", of("starts-by-spinning"), &["cpu-ms"]),
         bad("fails its probe", of("unwell"), &["/healthz", "503", "200"]),
@@ -40,7 +50,7 @@ const PACE: Duration = Duration::from_millis(4);
 
 const KEYS: &str = "limits.cpu-ms = 300\nprobe = { path = \"/healthz\", within-ms = 300 }";
 
-fn manifest(shop: &std::path::Path) -> Manifest {
+fn manifest(shop: &Path) -> Manifest {
     let keys = format!("{KEYS}\nsettings.VERSION = \"one-0\"");
     Manifest::new().head("[host]\nwatch = false").app_of("shop", shop, &keys).version("other", 1, 0, "")
 }

@@ -206,6 +206,9 @@ mod tests {
             waiting: 0,
             outgoing: 0,
             refused: 0,
+            memory_bytes: 0,
+            memory_refused: 0,
+            lines_dropped: 0,
             instances: 3,
             throttled_ms: None,
         }

@@ -71,8 +71,15 @@ impl Access {
             Failure::ClientGone
             | Failure::ClientStalled
             | Failure::BodyTooLarge(_)
+            | Failure::AppMemory(_)
             | Failure::Throttled(_) => {
                 tracing::debug!(app, generation, request, cause = failure.cause(), "{failure}");
+            }
+            // As many as there are requests, and of one reason.
+            Failure::NoRoom(_) => {
+                if let (Some(stats), Some(app)) = (&self.stats, app) {
+                    stats.refusals.tell(app, "a request", "for want of room", failure);
+                }
             }
             Failure::QueueFull(_) | Failure::QueueTimeout(_) | Failure::Drained => {
                 tracing::warn!(app, generation, request, cause = failure.cause(), "{failure}");

@@ -144,7 +144,12 @@ where
     generation.stats.answered(begun.elapsed());
     let (head, body) = response.into_parts();
     let length = check_head(&head).map_err(Failure::BadAnswer)?;
-    let body = exchange.body(body, length, begun + limits.stream);
+    let answer_max = limits.answer_bytes;
+    // What announces too much is no answer; what grows too long is cut.
+    if access.method != Method::HEAD && length.is_some_and(|length| length > answer_max) {
+        return Err(Failure::AnswerTooLarge(answer_max).into());
+    }
+    let body = exchange.body(body, length, answer_max, begun + limits.stream);
     Ok((head, body))
 }
 

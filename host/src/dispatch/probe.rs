@@ -38,7 +38,7 @@ pub async fn probe(generation: &Generation, probe: &Probe, counters: &Counters) 
         let (job, mut exchange) = exchange(request, id, occupied);
         pool.submit(job);
         let (head, body) = exchange.head().await.map_err(|failure| failure.to_string())?.into_parts();
-        let body = exchange.body(body, None, deadline);
+        let body = exchange.body(body, None, u64::MAX, deadline);
         // The status counts; the body is read so that the guest can end in peace.
         let _ = Discard { body, left: BODY_BYTES_MAX }.collect().await;
         Ok::<u16, String>(head.status.as_u16())

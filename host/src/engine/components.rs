@@ -18,7 +18,7 @@ use super::{
     compile,
     image::{self, FunctionsFile, Initial},
 };
-use crate::instance::{Guest, Identity};
+use crate::instance::{Guest, Identity, Printing};
 
 /// Components that are compiled at a time: one alone leaves cores idle while it is parsed and written.
 const COMPILING_MAX: usize = 2;
@@ -34,6 +34,8 @@ pub struct Linked {
     pub concurrent: bool,
     /// It can be initialised for an image.
     pub initialises: bool,
+    /// The slots that each instance takes.
+    pub slots: usize,
     pre: OnceLock<ProxyPre<Guest>>,
     /// Where `pre` comes from when it is wanted.
     source: Source,
@@ -56,6 +58,7 @@ impl Linked {
             digest,
             concurrent: matches!(pre, ProxyPre::P3(_)),
             initialises: image::exported(&component),
+            slots: Engine::slots_of(&component)?,
             pre: OnceLock::new(),
             source,
         };
@@ -273,7 +276,7 @@ impl Components {
             image: compiled.to_owned(),
             functions,
         };
-        let identity = Identity::new(wanted.apps.as_str().into(), image.generation);
+        let identity = Identity::new(wanted.apps.as_str().into(), image.generation, Printing::default());
         image::child(&job, identity, wanted.serving).await?;
         if first.is_some() {
             let cache = self.cache.clone();

@@ -6,8 +6,14 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 /// Instances, memories, tables and stacks that can live at once over all apps of one engine. Slots are address space, not
 /// memory: each linear memory reserves 4 GiB of the 128 TiB that a process has, and touches nothing until it is used.
 const SLOTS: u32 = 4_000;
+/// Those of them that apps share. The others are for the first instances of each generation (`slots`).
+pub(super) const SLOTS_SHARED: usize = 3_000;
+/// Memories that a component may have: each takes a slot in each instance.
+pub(super) const MEMORIES_MAX: u32 = 16;
 /// Core instances and tables for each component instance: a Python component is made of a dozen core modules.
-const CORES_PER_SLOT: u32 = 8;
+pub(super) const CORES_PER_SLOT: u32 = 8;
+/// Core instances that a component may have, and tables.
+const CORES_MAX: u32 = 128;
 /// What a slot keeps of the memory that its last instance wrote, for the next one to write again without page faults.
 /// It is overwritten with the image (or zeros) when the instance ends; what is beyond it goes back to the system.
 const MEMORY_KEPT_BYTES: usize = 8 << 20;
@@ -59,6 +65,8 @@ fn pool() -> PoolingAllocationConfig {
         .total_stacks(SLOTS)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
+        .max_core_instances_per_component(CORES_MAX)
+        .max_tables_per_component(CORES_MAX)
         .max_tables_per_module(8)
         .max_memories_per_module(8)
         .table_elements(64 * 1024)

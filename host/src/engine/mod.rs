@@ -11,6 +11,7 @@ mod config;
 mod delta;
 mod functions;
 pub mod image;
+mod slots;
 
 use std::{
     hash::{Hash, Hasher},
@@ -21,13 +22,16 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use wasmtime::component::{Component, Linker};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::{WasiHttpView, handler::ProxyPre, p2, p3};
 
-pub use self::components::{Components, Linked, Wanted, WantedImage};
 use self::config::Concurrency;
+pub use self::{
+    components::{Components, Linked, Wanted, WantedImage},
+    slots::Slots,
+};
 use crate::{
     bindings::{self, SettingsView},
     instance::{self, Guest, Lane},
@@ -48,6 +52,7 @@ pub struct Engine {
     sequential: Linking,
     concurrent: Linking,
     _ticker: Ticker,
+    pub slots: Slots,
     /// Where guests go on that compute for longer than a slice.
     pub lane: Lane,
 }
@@ -72,7 +77,7 @@ impl Engine {
         let sequential = Linking::new(Concurrency::Off).map_err(anyhow::Error::from)?;
         let concurrent = Linking::new(Concurrency::On).map_err(anyhow::Error::from)?;
         let ticker = Ticker::spawn(vec![sequential.engine.clone(), concurrent.engine.clone()])?;
-        Ok(Self { sequential, concurrent, _ticker: ticker, lane: Lane::default() })
+        Ok(Self { sequential, concurrent, _ticker: ticker, slots: Slots::default(), lane: Lane::default() })
     }
 
     /// Feeds all on which compiled code depends: wasmtime's version and the configuration of the engines.
@@ -94,10 +99,24 @@ impl Engine {
         )]
         let load = |engine| unsafe { Component::deserialize_pieces(engine, compiled.pieces().clone()) };
         // What was compiled for the other engine is told by the file's head, before anything of it is used.
-        load(&self.sequential.engine)
-            .or_else(|_| load(&self.concurrent.engine))
-            .map_err(anyhow::Error::from)
-            .with_context(|| format!("loading compiled code {}", compiled.path().display()))
+        let loaded = load(&self.sequential.engine).or_else(|first| {
+            load(&self.concurrent.engine)
+                .map_err(|second| anyhow!("{first:#}; as an asynchronous component: {second:#}"))
+        });
+        loaded.with_context(|| format!("loading compiled code {}", compiled.path().display()))
+    }
+
+    /// The slots that each instance of a component takes.
+    ///
+    /// # Errors
+    /// Where it has more memories than a component may have.
+    pub(crate) fn slots_of(component: &Component) -> Result<usize> {
+        // What imports modules is not known, and nobody provides them.
+        let Some(needs) = component.resources_required() else { return Ok(1) };
+        let (memories, max) = (needs.num_memories, config::MEMORIES_MAX);
+        ensure!(memories <= max, "it has {memories} memories, and a component may have {max} in this house");
+        let tables = needs.num_tables.div_ceil(config::CORES_PER_SLOT);
+        Ok(usize::try_from(memories.max(tables).max(1))?)
     }
 
     /// Checks a component's imports and exports against what the house offers and links them.

@@ -5,6 +5,8 @@
 
 mod code;
 mod latency;
+mod lines;
+mod memory;
 mod recipe;
 mod stats;
 mod throttle;
@@ -22,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     code::Code,
+    lines::Lines,
+    memory::Memory,
     recipe::Recipe,
     stats::{InFlight, Living, Stats, Trial, Unfit},
 };

@@ -11,8 +11,12 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{latency::Histogram, throttle::Throttle};
-use crate::{instance::Failure, outgoing::Usage};
+use super::{latency::Histogram, lines::Lines, memory::Memory, throttle::Throttle};
+use crate::{
+    instance::Failure,
+    outgoing::{Refusals, Usage},
+    taken::Taken,
+};
 
 /// A generation whose trial went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,14 @@ pub struct Stats {
     instances: AtomicUsize,
     pub latency: Histogram,
     pub outgoing: Arc<Usage>,
+    pub lines: Arc<Lines>,
+    pub memory: Memory,
+    /// Instances that do not count against what all apps share.
+    pub(crate) own_instances: Taken,
+    /// Open files of its instances.
+    pub(crate) files: Taken,
+    /// What was refused for want of room, beside what goes out.
+    pub(crate) refusals: Refusals,
     /// Looked at when a request fails, and gone once it is lost.
     trial: Mutex<Option<Trial>>,
     throttle: Throttle,

@@ -25,6 +25,8 @@ pub struct Body {
     /// Bytes still to come, where the guest announced them.
     remaining: Option<u64>,
     shared: Arc<Shared>,
+    /// Bytes that it may have yet.
+    left: u64,
     deadline: Instant,
     alarm: Alarm,
     /// Found, and told at the next poll.
@@ -44,6 +46,8 @@ pub enum BodyError {
     BrokenOff(wasmtime_wasi_http::Error),
     #[error("guest returned without finishing its answer")]
     Unfinished,
+    #[error("answer grew longer than answer-mib")]
+    TooLarge,
     #[error("answer was not complete within stream-ms")]
     Deadline,
 }
@@ -55,6 +59,7 @@ impl BodyError {
             Self::Failed => "failed",
             Self::BrokenOff(_) => "broken-off",
             Self::Unfinished => "unfinished",
+            Self::TooLarge => "answer-limit",
             Self::Deadline => "stream-limit",
         }
     }
@@ -64,6 +69,7 @@ impl Body {
     pub(super) fn new(
         inner: WasiBody,
         remaining: Option<u64>,
+        bytes_max: u64,
         shared: Arc<Shared>,
         deadline: Instant,
     ) -> Self {
@@ -71,6 +77,7 @@ impl Body {
             inner,
             remaining,
             shared,
+            left: bytes_max,
             deadline,
             alarm: Alarm::default(),
             error: None,
@@ -93,8 +100,13 @@ impl Body {
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match ready!(http_body::Body::poll_frame(Pin::new(&mut self.inner), cx)) {
             Some(Ok(frame)) => {
-                if let (Some(data), Some(remaining)) = (frame.data_ref(), &mut self.remaining) {
-                    *remaining = remaining.saturating_sub(data.len() as u64);
+                if let Some(data) = frame.data_ref() {
+                    let length = data.len() as u64;
+                    let Some(left) = self.left.checked_sub(length) else {
+                        return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                    };
+                    self.left = left;
+                    self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(length));
                 }
                 if frame.is_trailers() {
                     self.finish();

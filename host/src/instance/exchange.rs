@@ -26,6 +26,10 @@ pub enum Failure {
     Instantiation(String),
     #[error("the house has no room for another instance: {0}")]
     NoRoom(String),
+    #[error("guest's answer is longer than answer-mib = {}", .0 >> 20)]
+    AnswerTooLarge(u64),
+    #[error("another instance would take the memory of all above app-memory-mib = {0}")]
+    AppMemory(usize),
     #[error("guest ended without an answer")]
     NoAnswer,
     #[error("guest answered with the error {0}")]
@@ -63,6 +67,8 @@ impl Failure {
             Self::Trapped(_) => "trapped",
             Self::Instantiation(_) => "instantiation",
             Self::NoRoom(_) => "no-room",
+            Self::AppMemory(_) => "app-memory-limit",
+            Self::AnswerTooLarge(_) => "answer-limit",
             Self::NoAnswer => "no-answer",
             Self::ErrorCode(_) => "error-code",
             Self::BadAnswer(_) => "bad-answer",
@@ -93,8 +99,10 @@ impl Failure {
             | Self::Cpu(_)
             | Self::Timeout(_)
             | Self::StreamTimeout(_)
+            | Self::AnswerTooLarge(_)
             | Self::Collateral(_) => true,
             Self::NoRoom(_)
+            | Self::AppMemory(_)
             | Self::BodyTooLarge(_)
             | Self::ClientStalled
             | Self::ClientGone
@@ -324,10 +332,11 @@ impl Exchange {
         mut self,
         body: WasiBody,
         content_length: Option<u64>,
+        bytes_max: u64,
         deadline: tokio::time::Instant,
     ) -> Body {
         self.armed = false;
-        Body::new(body, content_length, self.shared.clone(), deadline)
+        Body::new(body, content_length, bytes_max, self.shared.clone(), deadline)
     }
 }
 

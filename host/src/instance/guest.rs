@@ -17,6 +17,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView, handler::Pr
 use super::{
     clocks,
     control::Control,
+    exchange::Failure,
+    files::Files,
     limiter::Limiter,
     outgoing::{self, Access, Hooks, Reached},
     output::Output,
@@ -24,13 +26,11 @@ use super::{
 use crate::{
     bindings::{SettingsView, View},
     engine::{self, Linked},
-    generation::{Living, Stats},
-    plan::{Grants, Limits},
+    generation::{Lines, Living, Stats},
+    plan::{self, Grants, Limits},
     settings::Settings,
+    taken::Slot,
 };
-
-/// Handles to host resources (streams, bodies, files) that one instance may hold at once.
-const RESOURCES_MAX: usize = 10_000;
 
 /// Whose instance this is, for log lines.
 #[derive(Debug)]
@@ -39,11 +39,31 @@ pub struct Identity {
     pub generation: u64,
     /// The request that the instance began last.
     request: AtomicU64,
+    printing: Printing,
+}
+
+/// How much may be printed, together with all that have the same lines.
+#[derive(Debug)]
+pub struct Printing {
+    pub lines: Arc<Lines>,
+    pub per_second: usize,
+}
+
+impl Default for Printing {
+    fn default() -> Self {
+        Self { lines: Arc::default(), per_second: plan::log_lines() }
+    }
 }
 
 impl Identity {
-    pub(crate) fn new(app: Arc<str>, generation: u64) -> Self {
-        Self { app, generation, request: AtomicU64::new(0) }
+    pub(crate) fn new(app: Arc<str>, generation: u64, printing: Printing) -> Self {
+        Self { app, generation, request: AtomicU64::new(0), printing }
+    }
+
+    /// Whether a line of so many bytes is logged.
+    pub(super) fn may_print(&self, bytes: usize) -> bool {
+        let Printing { lines, per_second } = &self.printing;
+        lines.take(bytes, *per_second, &self.app)
     }
 
     pub fn current(&self) -> u64 {
@@ -73,33 +93,40 @@ impl Template {
     /// A new store with nothing in it but what the template grants.
     ///
     /// # Errors
-    /// When a granted directory cannot be opened any more.
+    /// When a granted directory cannot be opened any more, and [`Failure::NoRoom`].
     pub(super) fn store(
         self: &Arc<Self>,
         pre: &ProxyPre<Guest>,
         control: &Arc<Control>,
     ) -> anyhow::Result<Store<Guest>> {
-        let identity = Arc::new(Identity::new(self.app.clone(), self.generation));
+        let room = self.engine.slots.take(&self.stats.own_instances, self.linked.slots);
+        let room = room.ok_or_else(|| Failure::NoRoom("apps have taken all that they share".into()))?;
+        let printing = Printing { lines: self.stats.lines.clone(), per_second: self.limits.log_lines };
+        let identity = Arc::new(Identity::new(self.app.clone(), self.generation, printing));
         // The one of wasmtime's engines that the component was compiled for.
         let wasmtime = match pre {
             ProxyPre::P2(pre) => pre.engine(),
             ProxyPre::P3(pre) => pre.engine(),
         };
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES_MAX);
+        table.set_max_capacity(self.limits.handles);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(self.limits.fields_bytes);
         let access = Access::new(self.clone());
         let reached = Reached::new(access.clone());
         let guest = Guest {
             table,
             wasi: self.wasi(&identity, &reached)?,
-            http: WasiHttpCtx::new(),
+            http,
             hooks: Hooks::new(access),
             reached,
-            limiter: Limiter::new(self.limits.memory_bytes),
+            files: Files::new(self.clone()),
+            limiter: Limiter::of(self.clone()),
             template: self.clone(),
             identity,
             control: control.clone(),
             _living: self.stats.instance(),
+            _room: room,
         };
         let mut store = Store::new(wasmtime, guest);
         store.limiter(|guest| &mut guest.limiter);
@@ -146,11 +173,13 @@ pub struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     reached: Reached,
+    files: Files,
     limiter: Limiter,
     template: Arc<Template>,
     identity: Arc<Identity>,
     control: Arc<Control>,
     _living: Living,
+    _room: Slot,
 }
 
 impl SettingsView for Guest {
@@ -171,8 +200,12 @@ impl Guest {
         outgoing::View { reached: &mut self.reached, sockets }
     }
 
-    pub(super) fn memory_refused(&self) -> bool {
-        self.limiter.refused()
+    pub(super) fn files(&mut self) -> &mut Files {
+        &mut self.files
+    }
+
+    pub(super) fn limiter(&self) -> &Limiter {
+        &self.limiter
     }
 }
 

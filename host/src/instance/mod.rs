@@ -8,6 +8,7 @@ mod body;
 mod clocks;
 mod control;
 mod exchange;
+mod files;
 mod guest;
 mod lane;
 mod limiter;
@@ -18,9 +19,17 @@ mod worker;
 
 pub use body::{Body, BodyError};
 pub use exchange::{Exchange, Failure, Job, Occupied, exchange};
-pub use guest::{Guest, Identity, Template};
+pub use guest::{Guest, Identity, Printing, Template};
 pub use lane::Lane;
 pub(crate) use limiter::Limiter;
-pub(crate) use outgoing::add_to_linker;
 pub(crate) use output::Output;
 pub use pool::{Policy, Pool};
+
+/// Puts what is checked or counted in the place of wasmtime's own.
+pub(crate) fn add_to_linker(
+    linker: &mut wasmtime::component::Linker<Guest>,
+    concurrent: bool,
+) -> wasmtime::Result<()> {
+    outgoing::add_to_linker(linker, concurrent)?;
+    files::add_to_linker(linker, concurrent)
+}

@@ -1,7 +1,7 @@
 //! A guest's standard output and error as log lines, each with its app's name.
 //!
 //! Bytes are gathered to lines; a line that grows past [`LINE_BYTES_MAX`] is cut there and goes on as another. What
-//! stands in an unfinished line when the instance ends is logged then.
+//! stands in an unfinished line when the instance ends is logged then. Lines beyond `log-lines` are dropped.
 
 use std::{
     io,
@@ -59,6 +59,10 @@ impl Line {
     }
 
     fn log(&mut self) {
+        let printed = self.unfinished.trim_ascii_end().len();
+        if printed > 0 && !self.identity.may_print(printed) {
+            self.unfinished.clear();
+        }
         let text = String::from_utf8_lossy(&self.unfinished);
         // A carriage return within the line would overwrite its beginning on a terminal; tracing escapes the others.
         let text = text.trim_end_matches(['\n', '\r']).replace('\r', "\\r");

@@ -17,9 +17,12 @@ use std::{
 
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::{sync::oneshot, time::Instant};
-use wasmtime::{AsContextMut, Store, component::Accessor};
+use wasmtime::{
+    AsContextMut, Store,
+    component::{Accessor, ResourceTableError},
+};
 use wasmtime_wasi_http::{
-    Error as HttpError, WasiHttpView,
+    Error as HttpError, FieldMapError, WasiHttpView,
     handler::Proxy,
     p2::bindings::{Proxy as P2, http::types as p2_types},
     p3::{self, bindings::Service as P3},
@@ -462,15 +465,29 @@ fn start_error(error: &wasmtime::Error, store: &Store<Guest>, template: &Templat
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Failure::NoRoom(error.to_string()).into();
     }
+    if store.data().limiter().share_refused() {
+        return Failure::AppMemory(template.limits.app_memory_bytes >> 20).into();
+    }
     Failure::Instantiation(describe(error, store.data(), template)).into()
 }
 
 /// The innermost cause first, since that is what went wrong; then what the host knows beside it.
 fn describe(error: &wasmtime::Error, guest: &Guest, template: &Template) -> String {
     let mut text = error.root_cause().to_string();
-    if guest.memory_refused() {
-        let limit = template.limits.memory_bytes >> 20;
+    let limits = &template.limits;
+    if guest.limiter().refused() {
+        let limit = limits.memory_bytes >> 20;
         text.push_str(&format!(" (after more memory than memory-mib = {limit} was refused)"));
+    }
+    if guest.limiter().share_refused() {
+        let limit = limits.app_memory_bytes >> 20;
+        text.push_str(&format!(" (after more memory than app-memory-mib = {limit} was refused)"));
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        text.push_str(&format!(" (after more than handles = {} were refused)", limits.handles));
+    }
+    if let Some(FieldMapError::TotalSizeTooBig) = error.downcast_ref() {
+        text.push_str(&format!(" (limits.fields-kib = {})", limits.fields_bytes >> 10));
     }
     text
 }

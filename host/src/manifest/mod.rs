@@ -50,6 +50,12 @@ pub mod defaults {
     pub const QUEUE: u64 = 256;
     pub const QUEUE_MS: u64 = 10_000;
     pub const BODY_MIB: u64 = 16;
+    pub const APP_MEMORY: u64 = 16;
+    pub const LOG_LINES: u64 = 200;
+    pub const HANDLES: u64 = 1_000;
+    pub const FIELDS_KIB: u64 = 32;
+    pub const FILES: u64 = 256;
+    pub const ANSWER_MIB: u64 = 1_024;
     pub const OUTGOING: u64 = 128;
     pub const OUTGOING_MS: u64 = 30_000;
     pub const OUTGOING_BODY_MIB: u64 = 64;
@@ -326,6 +332,26 @@ pub struct Limits {
     /// MiB that the body of a request may have.
     #[schemars(range(min = 1, max = 1_048_576), extend("default" = defaults::BODY_MIB))]
     pub body_mib: Option<Located<u64>>,
+    /// MiB that the body of an answer may have.
+    #[schemars(range(min = 1, max = 1_048_576), extend("default" = defaults::ANSWER_MIB))]
+    pub answer_mib: Option<Located<u64>>,
+    /// MiB of memory, over all instances of one generation of the app. By default 16 times `memory-mib`.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub app_memory_mib: Option<Located<u64>>,
+    /// Lines a second that the app may print into the log, over all its instances; ten times as many at once after a
+    /// silence. A line counts once for each KiB that it begins. What is beyond is dropped and counted.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = defaults::LOG_LINES))]
+    pub log_lines: Option<Located<u64>>,
+    /// Handles to what the host keeps for an instance at once: requests, answers, bodies, streams, files, sockets.
+    #[schemars(range(min = 16, max = 1_000_000), extend("default" = defaults::HANDLES))]
+    pub handles: Option<Located<u64>>,
+    /// Files and folders that the app may have open at once, over all its instances.
+    #[schemars(range(min = 0, max = 100_000), extend("default" = defaults::FILES))]
+    pub files: Option<Located<u64>>,
+    /// KiB of the header fields that the app makes for one request or answer, each with some bytes more for its place in
+    /// memory.
+    #[schemars(range(min = 1, max = 1_024), extend("default" = defaults::FIELDS_KIB))]
+    pub fields_kib: Option<Located<u64>>,
     /// Outgoing requests, open sockets and look-ups of names of the app at once; 0 for none.
     #[schemars(range(min = 0, max = 100_000), extend("default" = defaults::OUTGOING))]
     pub outgoing: Option<Located<u64>>,

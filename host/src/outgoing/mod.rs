@@ -7,13 +7,16 @@ mod resolve;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use tokio::sync::Semaphore;
 
-use self::refusals::Refusals;
-pub(crate) use self::resolve::{LookupError, resolve};
+pub(crate) use self::{
+    refusals::Refusals,
+    resolve::{LookupError, resolve},
+};
+use crate::taken::{Slot, Taken};
 
 /// Look-ups of one app at once: each holds a thread for as long as the system's resolver takes.
 const LOOKUPS: usize = 8;
@@ -21,7 +24,7 @@ const LOOKUPS: usize = 8;
 /// The outgoing traffic of one generation.
 #[derive(Debug)]
 pub struct Usage {
-    open: AtomicUsize,
+    open: Taken,
     refused: AtomicU64,
     pub(crate) refusals: Refusals,
     lookups: Arc<Semaphore>,
@@ -30,7 +33,7 @@ pub struct Usage {
 impl Default for Usage {
     fn default() -> Self {
         Self {
-            open: AtomicUsize::new(0),
+            open: Taken::default(),
             refused: AtomicU64::new(0),
             refusals: Refusals::default(),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
@@ -41,7 +44,7 @@ impl Default for Usage {
 impl Usage {
     /// Requests, sockets and look-ups at this moment.
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.open.count()
     }
 
     /// Calls that were refused, for want of a grant or over a limit.
@@ -54,19 +57,7 @@ impl Usage {
     }
 
     /// A place for a request, a socket or a look-up; none where `max` are taken.
-    pub(crate) fn take(self: &Arc<Self>, max: usize) -> Option<Slot> {
-        let take = |open: usize| (open < max).then_some(open + 1);
-        self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
-        Some(Slot(self.clone()))
-    }
-}
-
-/// A place that is taken; dropped, it is free.
-#[derive(Debug)]
-pub(crate) struct Slot(Arc<Usage>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn take(&self, max: usize) -> Option<Slot> {
+        self.open.take(1, max)
     }
 }

@@ -10,8 +10,8 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{Slot, Usage, networks};
-use crate::plan::RemoteHost;
+use super::{Usage, networks};
+use crate::{plan::RemoteHost, taken::Slot};
 
 /// Addresses of one name that are looked at.
 const ADDRESSES: usize = 32;

@@ -119,6 +119,10 @@ impl App {
         write!(f, " cpu-ms={} stream-ms={}", millis(limits.cpu), millis(limits.stream))?;
         write!(f, " concurrent={} queue={}", limits.concurrent, limits.queue)?;
         write!(f, " queue-ms={} body-mib={}", millis(limits.queue_wait), limits.body_bytes / MIB)?;
+        write!(f, " answer-mib={}", limits.answer_bytes / MIB)?;
+        write!(f, " app-memory-mib={}", limits.app_memory_bytes as u64 / MIB)?;
+        write!(f, " log-lines={} handles={}", limits.log_lines, limits.handles)?;
+        write!(f, " files={} fields-kib={}", limits.files, limits.fields_bytes / 1024)?;
         write!(f, " outgoing={} outgoing-ms={}", limits.outgoing, millis(limits.outgoing_wait))?;
         writeln!(f, " outgoing-body-mib={}", limits.outgoing_body_bytes / MIB)
     }

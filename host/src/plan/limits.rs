@@ -8,7 +8,8 @@ use crate::{
     report::Problem,
 };
 
-const MIB: u64 = 1024 * 1024;
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
 
 /// A key of a table of limits.
 type Key = fn(&manifest::Limits) -> Option<&Located<u64>>;
@@ -42,6 +43,8 @@ impl<'a, T> Layered<'a, T> {
 impl Layered<'_, manifest::Limits> {
     pub(super) fn limits(&self) -> Limits {
         let memory = self.number(|table| table.memory_mib.as_ref(), defaults::MEMORY_MIB);
+        let app_memory = self.number(|table| table.app_memory_mib.as_ref(), memory * defaults::APP_MEMORY);
+        let fields = self.number(|table| table.fields_kib.as_ref(), defaults::FIELDS_KIB);
         // A default gives way to what is written: who sets one time need not set the others to make them fit.
         let written = |key: Key| self.find(key).map(|ms| ms.value);
         let request = written(|table| table.request_ms.as_ref());
@@ -49,7 +52,13 @@ impl Layered<'_, manifest::Limits> {
         let stream = written(|table| table.stream_ms.as_ref());
         let stream = stream.unwrap_or(defaults::STREAM_MS.max(request.unwrap_or(0)).max(cpu.unwrap_or(0)));
         Limits {
-            memory_bytes: usize::try_from(memory * MIB).unwrap_or(usize::MAX),
+            memory_bytes: size(memory * MIB),
+            app_memory_bytes: size(app_memory * MIB),
+            log_lines: self.size(|table| table.log_lines.as_ref(), defaults::LOG_LINES),
+            handles: self.size(|table| table.handles.as_ref(), defaults::HANDLES),
+            files: self.size(|table| table.files.as_ref(), defaults::FILES),
+            fields_bytes: size(fields * KIB),
+            answer_bytes: self.number(|table| table.answer_mib.as_ref(), defaults::ANSWER_MIB) * MIB,
             request: Duration::from_millis(request.unwrap_or(defaults::REQUEST_MS.min(stream))),
             cpu: Duration::from_millis(cpu.unwrap_or(defaults::CPU_MS.min(stream))),
             stream: Duration::from_millis(stream),
@@ -66,9 +75,38 @@ impl Layered<'_, manifest::Limits> {
     }
 }
 
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What holds for generations that were saved before there was such a limit, and while an image is taken.
+pub(crate) fn log_lines() -> usize {
+    size(defaults::LOG_LINES)
+}
+
 /// What holds for generations that were saved before there was such a limit.
+pub(super) fn app_memory_bytes() -> usize {
+    size(defaults::MEMORY_MIB * defaults::APP_MEMORY * MIB)
+}
+
+pub(super) fn handles() -> usize {
+    size(defaults::HANDLES)
+}
+
+pub(super) fn files() -> usize {
+    size(defaults::FILES)
+}
+
+pub(super) fn answer_bytes() -> u64 {
+    defaults::ANSWER_MIB * MIB
+}
+
+pub(super) fn fields_bytes() -> usize {
+    size(defaults::FIELDS_KIB * KIB)
+}
+
 pub(super) fn outgoing() -> usize {
-    usize::try_from(defaults::OUTGOING).unwrap_or(usize::MAX)
+    size(defaults::OUTGOING)
 }
 
 pub(super) fn outgoing_wait() -> Duration {
@@ -105,6 +143,21 @@ impl Resolver<'_> {
     /// lower table alone is reported there, once, and not in each table above.
     pub(super) fn check_limits(&mut self, limits: &Layered<'_, manifest::Limits>) {
         let owns = |key: Key| limits.own.is_some_and(|own| key(&own.value).is_some());
+        let memory_keys: [Key; 2] =
+            [|table| table.memory_mib.as_ref(), |table| table.app_memory_mib.as_ref()];
+        if let [Some(one), Some(all)] = memory_keys.map(|key| limits.find(key))
+            && one.value > all.value
+            && memory_keys.iter().any(|key| owns(*key))
+        {
+            let (mark, other) = if owns(memory_keys[1]) { (all, one) } else { (one, all) };
+            let message =
+                "`app-memory-mib`, the memory of all instances, is less than `memory-mib`, that of one";
+            let problem = Problem::error(message)
+                .at(self.place(&mark.span), "")
+                .also(self.place(&other.span), "")
+                .help("lower `memory-mib` or raise `app-memory-mib`");
+            self.report.push(problem);
+        }
         let stream_key: Key = |table| table.stream_ms.as_ref();
         let Some(stream) = limits.find(stream_key) else { return };
         let parts: [(&str, Key); 2] =

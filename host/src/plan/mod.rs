@@ -30,6 +30,7 @@ use std::{
 
 pub use address::ListenError;
 pub use explain::{Explanation, UrlError, explain};
+pub(crate) use limits::log_lines;
 pub use remote::{RemoteHost, RemoteHostError};
 
 use serde::{Deserialize, Serialize};
@@ -296,6 +297,24 @@ pub struct Limits {
     pub queue_wait: Duration,
     /// `body-mib` (default 16): bytes of a request's body.
     pub body_bytes: u64,
+    /// `app-memory-mib` (default 16 times `memory-mib`): over all instances of one generation.
+    #[serde(default = "limits::app_memory_bytes")]
+    pub app_memory_bytes: usize,
+    /// `log-lines` (default 200): lines a second that instances may print into the log, over all of them.
+    #[serde(default = "log_lines")]
+    pub log_lines: usize,
+    /// `handles` (default 1 000): handles that an instance may hold at once.
+    #[serde(default = "limits::handles")]
+    pub handles: usize,
+    /// `files` (default 256): files and folders that are open at once, over all instances.
+    #[serde(default = "limits::files")]
+    pub files: usize,
+    /// `answer-mib` (default 1 024): bytes of an answer's body.
+    #[serde(default = "limits::answer_bytes")]
+    pub answer_bytes: u64,
+    /// `fields-kib` (default 32): bytes of the header fields that a guest makes for one request or answer.
+    #[serde(default = "limits::fields_bytes")]
+    pub fields_bytes: usize,
     /// `outgoing` (default 128): outgoing requests, open sockets and look-ups of names of this app at once.
     #[serde(default = "limits::outgoing")]
     pub outgoing: usize,

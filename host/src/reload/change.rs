@@ -240,6 +240,15 @@ pub struct GenerationStatus {
     /// Outgoing calls that were refused, for want of a grant or over a limit.
     #[serde(default)]
     pub refused: u64,
+    /// Bytes of memory that its instances have been given.
+    #[serde(default)]
+    pub memory_bytes: usize,
+    /// How often an instance was refused more memory, for what all have together.
+    #[serde(default)]
+    pub memory_refused: u64,
+    /// Lines that its instances printed and that were not logged, being too many.
+    #[serde(default)]
+    pub lines_dropped: u64,
     /// It crashes again and again: requests are turned away for this long, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled_ms: Option<u64>,

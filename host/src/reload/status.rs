@@ -90,6 +90,9 @@ fn generation_status(entry: &Entry, generation: Option<&Arc<Generation>>) -> Gen
         instances: stats.instances(),
         outgoing: stats.outgoing.open(),
         refused: stats.outgoing.refused(),
+        memory_bytes: stats.memory.bytes(),
+        memory_refused: stats.memory.refused(),
+        lines_dropped: stats.lines.dropped(),
         throttled_ms: stats
             .throttled()
             .map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX))

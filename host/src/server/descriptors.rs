@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that the host needs beside those of connections: files, listeners, pipes of builds.
-const OTHERS: u64 = 256;
+/// Descriptors that are needed beside those of connections: files of apps, listeners, pipes of builds.
+const OTHERS: u64 = 4_096;
 
 /// Raises the soft limit of descriptors as far as the connections need it: what a shell or a service manager gives is
 /// often 1024. Tells the operator where the hard limit does not allow it.

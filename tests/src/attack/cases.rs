@@ -66,12 +66,13 @@ pub(super) const ALL: &[Attack] = &[
         .keys("limits.memory-mib = 64\nlimits.concurrent = 16\ninstances.isolation = \"request\""),
     get(
         "many-memories",
-        "holds a hundred memories in each instance",
+        "holds all memories that the house has, sixteen in each instance",
         "many-memories",
         "/",
-        &["200", "500", "503"],
+        &["200", "503", "504"],
     )
-    .connections(64),
+    .keys("limits.concurrent = 1000\ninstances.isolation = \"request\"")
+    .connections(400),
     get("recurse", "calls itself until its stack is full", "recurse", "/", &["500", "503"]),
     get("recurse-p3", "calls itself until its stack is full (0.3)", "recurse-p3", "/", &["500", "503"])
         .keys(REUSE),
@@ -117,9 +118,9 @@ pub(super) const ALL: &[Attack] = &[
     .keys(REUSE),
     get(
         "hoards-large",
-        "keeps header fields of 100 KB each",
+        "keeps header fields of 30 KB each",
         "hoards",
-        "/?bytes=100000",
+        "/?bytes=30000",
         &["500", "504", "503"],
     )
     .connections(8),

@@ -1,5 +1,6 @@
 //! Uses files as `/read?path=`, `/write?path=&text=`, `/list?path=`, `/link?path=&to=` (symbolic), `/hard-link?path=&to=`
-//! and `/rename?path=&to=` say, and answers what came of it.
+//! and `/rename?path=&to=` say, and answers what came of it; `/hoard?path=` opens the file again and again, and answers how
+//! often that went well.
 
 use std::{fs, io};
 
@@ -22,6 +23,15 @@ fn act(target: &Target) -> io::Result<String> {
         }
         "/link" => link(path, to).map(done),
         "/hard-link" => fs::hard_link(to, path).map(done),
+        "/hoard" => {
+            let mut open = Vec::new();
+            loop {
+                match fs::File::open(path) {
+                    Ok(file) => open.push(file),
+                    Err(error) => break Ok(format!("{} and then {error}", open.len())),
+                }
+            }
+        }
         "/rename" => fs::rename(path, to).map(done),
         _ => {
             let names: io::Result<Vec<_>> = fs::read_dir(path)?

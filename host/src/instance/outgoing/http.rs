@@ -27,10 +27,7 @@ use super::{
     body::{Progress, Received, Sent},
     tls,
 };
-use crate::{
-    outgoing::{LookupError, Slot},
-    plan::RemoteHost,
-};
+use crate::{outgoing::LookupError, plan::RemoteHost, taken::Slot};
 
 /// Bytes that the head of an answer may have.
 const HEAD_BYTES: usize = 128 * 1024;

@@ -9,15 +9,15 @@ mod tls;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-pub(crate) use self::sockets::add_to_linker;
 pub(super) use self::{
     http::Hooks,
-    sockets::{Reached, View},
+    sockets::{Reached, View, add_to_linker},
 };
 use super::guest::Template;
 use crate::{
-    outgoing::{LookupError, Slot, resolve},
+    outgoing::{LookupError, resolve},
     plan::RemoteHost,
+    taken::Slot,
 };
 
 /// What the instances of a template may reach.

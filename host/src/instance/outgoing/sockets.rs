@@ -38,8 +38,9 @@ use super::{Access, streams};
 use crate::{
     engine::{WASI_0_2, WASI_0_3},
     instance::Guest,
-    outgoing::{LookupError, Slot},
+    outgoing::LookupError,
     plan::{RemoteHost, Service},
+    taken::Slot,
 };
 
 /// Addresses with their names that an instance remembers, the latest.

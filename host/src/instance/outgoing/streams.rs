@@ -17,7 +17,7 @@ use wasmtime_wasi::{
     sockets::{TcpSocket, WasiSockets, WasiSocketsCtxView},
 };
 
-use crate::{instance::Guest, outgoing::Slot};
+use crate::{instance::Guest, taken::Slot};
 
 /// How one direction of a connection ended.
 type End = std::result::Result<(), ErrorCode>;

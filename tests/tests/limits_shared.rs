@@ -1,0 +1,134 @@
+//! What the instances of an app may have together, and what the host keeps for them: each is refused above its limit, alone,
+//! and the operator is told which limit it was.
+
+use guesthouse_tests::{Connection, Entry, House, Manifest, Request};
+
+/// A request that the app holds until it has waited for so long.
+fn hold(house: &House, app: &str, ms: u64) -> Connection {
+    let mut connection = house.connect();
+    connection.send(Request::get(&format!("{app}.test"), &format!("/?ms={ms}")).bytes());
+    connection
+}
+
+fn says(line: &Entry, app: &str, words: &[&str]) -> bool {
+    line.text("app") == app && words.iter().all(|word| line.message().contains(word))
+}
+
+/// An instance of the guest has a memory of 17 pages and a small table, counted as 1.1 MiB and something: of three MiB, two
+/// instances have theirs.
+#[test]
+fn the_instances_of_an_app_have_their_memory_together() {
+    let keys = "instances.isolation = \"request\"\nlimits = { memory-mib = 3, app-memory-mib = 3 }";
+    let house = House::start(&Manifest::new().app("wait", "wait", keys).app("neighbour", "wait", keys));
+    let mut held: Vec<Connection> = (0..2).map(|_| hold(&house, "wait", 1500)).collect();
+    house.log().wait_for_count("two at work", 2, |entry| entry.is_output("wait", "waiting"));
+
+    let refused = house.get("wait", "/?ms=0");
+    assert_eq!(refused.status(), 503, "{}", refused.text());
+    let after: u64 = refused.header("retry-after").expect("Retry-After").parse().expect("seconds");
+    assert!((1..=60).contains(&after));
+    house.log().wait_for("the reason", |entry| says(entry, "wait", &["limits.app-memory-mib", "3 MiB"]));
+    house.api().wait_for_app("wait", "the refusal is counted", |app| app["serving"]["memory_refused"] == 1);
+    assert_eq!(house.get("neighbour", "/?ms=0").status(), 200, "what others have does not count");
+
+    for connection in &mut held {
+        assert_eq!(connection.response("GET").status(), 200);
+    }
+    house.api().wait_for_app("wait", "the memory is given back", |app| app["serving"]["memory_bytes"] == 0);
+    house.assert_well("wait");
+}
+
+/// Of each app, ten lines a second and a hundred at once.
+#[test]
+fn lines_beyond_the_limit_are_dropped_and_counted() {
+    let keys = "limits = { log-lines = 10, cpu-ms = 300 }";
+    let manifest = ["chatter", "chatter-p3"]
+        .iter()
+        .fold(Manifest::new(), |manifest, app| manifest.app(app, app, keys))
+        .app("say", "say", "limits.log-lines = 10");
+    let house = House::start(&manifest);
+    for app in ["chatter", "chatter-p3"] {
+        assert_eq!(house.get(app, "/").status(), 504);
+        let told = house.log().wait_for("what was dropped", |entry| says(entry, app, &["limits.log-lines"]));
+        assert!(told.field("lines").as_u64() > Some(100), "{told}");
+        let status = house.api().app(app);
+        assert!(status["serving"]["lines_dropped"].as_u64() > Some(100), "{status:#}");
+        let lines = house.log().matching(|entry| says(entry, app, &["very many lines"])).len();
+        assert!((100..200).contains(&lines), "{lines} lines of {app}");
+    }
+    assert_eq!(house.get("say", "/?stdout=heard").status(), 200);
+    house.log().wait_for("the line of another app", |entry| entry.is_output("say", "heard"));
+}
+
+#[test]
+fn an_instance_has_so_many_handles_and_no_more() {
+    let keys = "instances.isolation = \"request\"\nlimits = { handles = 50, memory-mib = 16 }";
+    let house =
+        House::start(&Manifest::new().app("hoards", "hoards", keys).app("hoards-p3", "hoards-p3", keys));
+    for app in ["hoards", "hoards-p3"] {
+        assert_eq!(house.get(app, "/").status(), 500, "{app}");
+        let line = house.log().wait_for("the failure", |entry| entry.is_failure(app));
+        assert!(line.message().contains("handles = 50"), "{line}");
+    }
+}
+
+#[test]
+fn the_fields_of_an_answer_have_their_limit() {
+    let house = House::start(
+        &Manifest::new().app("small", "respond", "limits.fields-kib = 2").app("large", "respond", ""),
+    );
+    let header = |bytes: usize| format!("/?header=x:{}", "y".repeat(bytes));
+    let many: String = (0..60).map(|number| format!("&header=x{number}:y")).collect();
+    for target in [header(3000), format!("/?{many}")] {
+        assert_eq!(house.get("small", &target).status(), 500);
+        assert_eq!(house.get("large", &target).status(), 200);
+    }
+    let lines = house.log().wait_for_count("the failures", 2, |entry| entry.is_failure("small"));
+    for line in lines {
+        assert!(line.message().contains("fields-kib = 2"), "{line}");
+    }
+    assert_eq!(house.get("small", &header(1000)).header("x").map(str::len), Some(1000));
+}
+
+/// By two instances of an app together, until one of them has ended.
+#[test]
+fn open_files_have_their_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("one"), "1").expect("a file");
+    let keys = format!(
+        "instances.isolation = \"request\"\nlimits.files = 20\ngrants.dirs = {{ \"/data\" = {{ path = {:?} }} }}",
+        folder.path()
+    );
+    let house =
+        House::start(&Manifest::new().app("files", "files", &keys).app("opens-p3", "opens-p3", &keys));
+    for (app, target) in [("files", "/hoard?path=/data/one"), ("opens-p3", "/?path=one")] {
+        for _ in 0..2 {
+            let answer = house.get(app, target).text();
+            assert!(answer.starts_with("20 and then "), "{app}: {answer}");
+            assert!(answer.to_lowercase().contains("quota"), "{app}: {answer}");
+        }
+        house.log().wait_for("the reason", |entry| says(entry, app, &["a file", "limits.files", "20"]));
+    }
+}
+
+#[test]
+fn the_body_of_an_answer_has_its_limit() {
+    let keys = "limits.answer-mib = 1";
+    let manifest = ["respond", "endless", "endless-p3"]
+        .iter()
+        .fold(Manifest::new(), |manifest, app| manifest.app(app, app, keys));
+    let house = House::start(&manifest);
+    let announced = "/?header=content-length:2000000";
+    assert_eq!(house.get("respond", announced).status(), 500);
+    let line = house.log().wait_for("the reason", |entry| entry.is_failure("respond"));
+    assert!(line.message().contains("answer-mib = 1"), "{line}");
+    assert_eq!(house.send(&Request::new("HEAD", "respond.test", announced)).status(), 200);
+    for app in ["endless", "endless-p3"] {
+        let mut connection = house.connect();
+        connection.send(Request::get(&format!("{app}.test"), "/").bytes());
+        let bytes = connection.until_closed().len();
+        assert!((900_000..1_100_000).contains(&bytes), "{bytes} bytes of {app}");
+        house.log().wait_for("the reason", |entry| says(entry, app, &["answer-mib"]));
+        house.api().wait_for_app(app, "the guest has ended", |app| app["serving"]["in_flight"] == 0);
+    }
+}
