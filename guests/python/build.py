@@ -59,8 +59,8 @@ def module(text):
 
 
 def wsgi(text):
-    if not re.fullmatch(f"{MODULE}:{MODULE}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form module:object, such as mysite.wsgi:application")
+    if not re.fullmatch(rf"{MODULE}:{MODULE}(\(\))?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form module:object or module:function(), such as mysite.wsgi:application")
     return text
 
 

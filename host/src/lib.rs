@@ -17,6 +17,7 @@ pub mod engine;
 pub mod forwarded;
 pub mod generation;
 pub mod house;
+pub mod init;
 pub mod instance;
 mod listener;
 pub mod log;

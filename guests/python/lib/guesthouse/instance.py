@@ -14,7 +14,7 @@ import sys
 
 from guesthouse import archive, overlay, renewal, settings
 
-#: "module:object", set when the component is made.
+#: "module:object" or "module:function()", set when the component is made.
 wsgi = None
 
 _application = None
@@ -75,8 +75,11 @@ def _prepare():
 def _load(name):
     module_name, _, path = name.partition(":")
     found = importlib.import_module(module_name)
-    for part in path.split("."):
+    for part in path.removesuffix("()").split("."):
         found = getattr(found, part)
+    if path.endswith("()"):
+        # A function that makes it, such as Flask's `create_app`.
+        found = found()
     if not callable(found):
         raise TypeError(f"{name} is no WSGI application: {type(found).__name__} cannot be called")
     return found
