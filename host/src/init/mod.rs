@@ -193,7 +193,11 @@ pub(crate) fn name_of(dir: &Path) -> Result<String> {
 /// Of a label of a hostname (RFC 1035, section 2.3.4), which the name becomes.
 const NAME_LENGTH_MAX: usize = 63;
 
-fn checked_name(name: &str) -> Result<String> {
+/// A name that the operator gave.
+///
+/// # Errors
+/// It cannot be part of a hostname.
+pub(crate) fn checked_name(name: &str) -> Result<String> {
     let fine = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     let ends_well = !name.starts_with('-') && !name.ends_with('-');
     if name.is_empty() || name.len() > NAME_LENGTH_MAX || !ends_well || !name.bytes().all(fine) {
@@ -213,7 +217,7 @@ fn summary(project: &Project, told: &entry::Told, manifest: &Path, dir: &Path) -
     let (name, url) = match told {
         entry::Told::Written { name, url } => (name, url),
         entry::Told::There { name } => {
-            let _ = write!(text, "It is in {manifest} already, as the app `{name}`: nothing was written.\n");
+            let _ = writeln!(text, "It is in {manifest} already, as the app `{name}`: nothing was written.");
             return text;
         }
     };

@@ -35,11 +35,11 @@ fn root(seen: &Seen<'_>) -> Result<Option<String>> {
     match below.as_slice() {
         [] => Ok(None),
         [only] => Ok(Some(only.clone())),
-        several => bail!(
+        [first, ..] => bail!(
             "{} has several Django projects: {}\nhelp: name the folder of one: `guesthouse init {}`",
             seen.dir.display(),
-            several.join(", "),
-            seen.path(&several[0]).display()
+            below.join(", "),
+            seen.path(first).display()
         ),
     }
 }

@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn applications_are_known_by_their_line() {
-        let found = |line: &str| application(line).map(|(strength, name)| (strength, name.clone()));
+        let found = application;
         let certain = |name: &str| Some((Strength::Certain, name.to_owned()));
         assert_eq!(found("app = Flask(__name__)"), certain("app"));
         assert_eq!(found("web: flask.Flask = flask.Flask(__name__)"), certain("web"));
