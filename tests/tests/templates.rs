@@ -1,6 +1,9 @@
 //! `guesthouse new`: what every template makes is built and served at once. The first run fetches packages.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use guesthouse_tests::{House, Request, Response, run};
 use tempfile::TempDir;
@@ -77,6 +80,40 @@ fn js() {
     project.answers("/", "Hello from Hono.");
     project.answers("/hello/you", "\"you\"");
     assert_eq!(project.get("/nothing").status(), 404);
+}
+
+#[test]
+fn c() {
+    install(&["make", "clang-22", "lld-22", "wasi-libc", "libclang-rt-22-dev-wasm32"]);
+    let project = Project::of("c");
+    project.answers("/?x=1", "Hello from C.");
+    assert_eq!(project.get("/nothing").status(), 404);
+}
+
+/// The `Makefile` says what to install where it is missing.
+#[test]
+fn c_without_its_tools() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(run(folder.path(), &["new", "c", "app"]).code, Some(0));
+    let dir = folder.path().join("app");
+    let make = std::fs::read_to_string(dir.join("Makefile")).expect("the Makefile");
+    std::fs::write(dir.join("Makefile"), make.replace("/usr/lib/wasm32-wasi", "/nowhere")).expect("written");
+    let built = run(&dir, &["build"]);
+    assert_eq!(built.code, Some(1));
+    assert!(built.stderr.contains("apt-get install clang-22"), "{}", built.stderr);
+}
+
+/// Installs Debian packages, where they are not there.
+fn install(packages: &[&str]) {
+    let has = |package: &&str| Command::new("dpkg").args(["-s", package]).output().is_ok_and(|out| out.status.success());
+    if packages.iter().all(has) {
+        return;
+    }
+    for arguments in [&["update", "-qq"][..], &[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat()] {
+        let mut apt = Command::new("apt-get");
+        let done = apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output().expect("apt-get starts");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
 }
 
 #[test]

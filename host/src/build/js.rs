@@ -115,7 +115,7 @@ async fn tools(store: &Store, line: &Line<'_>, run: &Run) -> Result<PathBuf> {
     if !ready.exists() {
         line.step("installing jco and esbuild");
         embedded::unpack::<Tools>(&folder)?;
-        npm_ci(&folder, run).await.map_err(|error| mend_npm(error, None))?;
+        npm_install(&folder, run).await.map_err(|error| mend_npm(error, None))?;
         fs::write(&ready, "").with_context(|| format!("cannot write {}", ready.display()))?;
     }
     Ok(modules)
@@ -190,11 +190,25 @@ async fn packages(js: &Js, store: &Store, line: &Line<'_>, run: &Run) -> Result<
     Ok(Some(modules))
 }
 
+/// What a lockfile names, and nothing else.
 async fn npm_ci(folder: &Path, run: &Run) -> Result<String, ToolError> {
-    let npm = node("npm ci", "npm").dir(folder);
-    npm.args(["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-        .run(run)
-        .await
+    npm("npm ci", folder).arg("ci").run(run).await
+}
+
+/// The tools. Their lockfile cannot name all packages for platforms other than the one it was made on, which `npm ci` would
+/// refuse; what it names is installed as it says.
+async fn npm_install(folder: &Path, run: &Run) -> Result<String, ToolError> {
+    npm("npm install", folder).args(["install", "--no-save"]).run(run).await
+}
+
+fn npm<'a>(name: &'a str, folder: &Path) -> Tool<'a> {
+    node(name, "npm").dir(folder).args([
+        "--omit=dev",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ])
 }
 
 fn node<'a>(name: &'a str, program: impl AsRef<std::ffi::OsStr>) -> Tool<'a> {

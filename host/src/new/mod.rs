@@ -19,12 +19,12 @@ const SECRET_BYTES: usize = 32;
 
 #[derive(Embed)]
 #[folder = "templates"]
-#[exclude = "*/target/*"]
-#[exclude = "*/node_modules/*"]
-#[exclude = "*/.guesthouse/*"]
+#[exclude = "**/target/**"]
+#[exclude = "**/node_modules/**"]
+#[exclude = "**/.guesthouse/**"]
 #[exclude = "*.pyc"]
 #[exclude = "*.wasm"]
-#[exclude = "*.o"]
+#[exclude = "**/app.o"]
 #[exclude = "*.sqlite3"]
 struct Templates;
 
@@ -41,6 +41,8 @@ pub enum Template {
     RustP3,
     /// TypeScript with Hono, made a component by jco
     Js,
+    /// C for WASI 0.2, with Debian's clang
+    C,
 }
 
 impl Template {
@@ -51,6 +53,7 @@ impl Template {
             Self::Rust => "rust",
             Self::RustP3 => "rust-p3",
             Self::Js => "js",
+            Self::C => "c",
         }
     }
 }
@@ -110,7 +113,10 @@ fn write(template: Template, folder: &Path, name: &str) -> Result<()> {
     for path in Templates::iter() {
         let below = path.split_once('/').filter(|(first, _)| *first == template.folder());
         let (Some((_, below)), Some(file)) = (below, Templates::get(&path)) else { continue };
-        let text = String::from_utf8_lossy(&file.data).replace(NAME, name).replace(SECRET, &secret);
+        let text = match str::from_utf8(&file.data) {
+            Ok(text) => text.replace(NAME, name).replace(SECRET, &secret).into_bytes(),
+            Err(_) => file.data.into_owned(),
+        };
         let target = folder.join(below);
         let written =
             fs::create_dir_all(target.parent().unwrap_or(folder)).and_then(|()| fs::write(&target, text));
@@ -144,6 +150,7 @@ mod tests {
             (Template::Rust, "src/main.rs"),
             (Template::RustP3, "src/lib.rs"),
             (Template::Js, "src/app.ts"),
+            (Template::C, "app.c"),
         ] {
             let folder = dir.path().join(template.folder());
             new(template, &folder, Some("shop")).unwrap();
