@@ -105,13 +105,18 @@ fn c_without_its_tools() {
 
 /// Installs Debian packages, where they are not there.
 fn install(packages: &[&str]) {
-    let has = |package: &&str| Command::new("dpkg").args(["-s", package]).output().is_ok_and(|out| out.status.success());
+    let has = |package: &&str| {
+        Command::new("dpkg").args(["-s", package]).output().is_ok_and(|out| out.status.success())
+    };
     if packages.iter().all(has) {
         return;
     }
-    for arguments in [&["update", "-qq"][..], &[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat()] {
+    for arguments in
+        [&["update", "-qq"][..], &[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat()]
+    {
         let mut apt = Command::new("apt-get");
-        let done = apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output().expect("apt-get starts");
+        let done =
+            apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output().expect("apt-get starts");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 }
