@@ -12,6 +12,7 @@ use std::{
     convert::Infallible,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use self::{bench::Bench, looks::Looks};
@@ -33,6 +34,9 @@ const APP: &str = "/app";
 const SOURCES: &str = "GUESTHOUSE_SOURCES";
 /// Components and state of such houses, beside the manifest; those of `serve` are left alone.
 const FOLDER: &str = ".guesthouse/dev";
+/// What a request may take at least, of computing and in all.
+const CPU: Duration = Duration::from_secs(30);
+const REQUEST: Duration = Duration::from_secs(60);
 
 /// A house's sources, and what is made of them.
 pub(crate) struct Workshop {
@@ -158,7 +162,11 @@ impl Workshop {
         plan.watch = false;
         for app in &mut plan.apps {
             // A generation that fails is what is being worked on: the house does not go back by itself.
-            app.generations.trial = std::time::Duration::ZERO;
+            app.generations.trial = Duration::ZERO;
+            // Pages that explain a failure take longer than pages do.
+            app.limits.cpu = app.limits.cpu.max(CPU);
+            app.limits.request = app.limits.request.max(REQUEST);
+            app.limits.stream = app.limits.stream.max(REQUEST);
             if let Some(Source::Python(python)) = &mut app.source {
                 python.mounted = true;
                 app.component = folder.join(&*app.name).with_extension("wasm");

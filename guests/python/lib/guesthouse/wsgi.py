@@ -281,6 +281,9 @@ def failure_page():
         return b"text/plain; charset=utf-8", INTERNAL_ERROR
     # Where the project could not be loaded, that is told to every request after the first as well.
     error = error.__cause__ or error
+    # Django tries to explain a URLconf that cannot be loaded by loading it again, once for each middleware.
+    while type(error.__context__) is type(error) and str(error.__context__) == str(error):
+        error = error.__context__
     title = escape("".join(traceback.format_exception_only(error)).strip().splitlines()[-1])
     text = "".join(traceback.format_exception(type(error), error, their_frames(error.__traceback__)))
     body = FAILURE_PAGE.format(title=title, text=escape(text))
