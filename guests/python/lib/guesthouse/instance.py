@@ -44,6 +44,8 @@ def _start():
     try:
         _prepare()
         _application = _load(wsgi)
+        if archive.mounted:
+            _load_urls()
     except BaseException as error:
         _failure = error
         raise
@@ -70,6 +72,17 @@ def _prepare():
     sys.path[:] = [archive.APP, archive.SITE, archive.STDLIB]
     random.seed()
     overlay.prepare(settings.as_dict())
+
+
+def _load_urls():
+    """Loads a Django project's URLconf with its views, so that what is wrong with them is told at once.
+
+    Django loads it with the first request; where that fails, its page that explains failures wants it too, and each
+    middleware makes another such page.
+    """
+    conf = sys.modules.get("django.conf")
+    if conf is not None and conf.settings.configured and getattr(conf.settings, "ROOT_URLCONF", None):
+        importlib.import_module(conf.settings.ROOT_URLCONF)
 
 
 def _load(name):
