@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns a Python WSGI project into a component.
 
-    build.py --wit DIR --project DIR --wsgi module:object [--site DIR] [--include MODULE]... --wasi 0.2|0.3 --out FILE
+    build.py --wit DIR --project DIR --wsgi module:object [--site DIR] [--include MODULE]... [--mounted] --wasi 0.2|0.3 --out FILE
 
 Run by the Python of a virtual environment (CPython 3.10 or newer) that has componentize-py installed, in the version
 named in `builder/componentize.py`. `--site` is a directory into which pip has installed the project's requirements.
@@ -23,7 +23,8 @@ MODULE = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 def main():
     arguments = parse()
     try:
-        packed = bundle.pack(arguments.project, arguments.site, {"wsgi": arguments.wsgi, "include": arguments.include})
+        packed = bundle.pack(arguments.project, arguments.site, {
+            "wsgi": arguments.wsgi, "include": arguments.include, "mounted": arguments.mounted})
         report = componentize.run(packed, arguments.wit, arguments.wasi, arguments.out)
     except messages.Problem as problem:
         print(problem, file=sys.stderr)
@@ -40,6 +41,8 @@ def parse():
     parser.add_argument("--wsgi", type=wsgi, required=True, help="the WSGI application, module:object")
     parser.add_argument("--site", type=directory, help="the directory with the installed requirements")
     parser.add_argument("--include", type=module, action="append", default=[], help="a library module to import early")
+    parser.add_argument("--mounted", action="store_true",
+                        help="leave the project's files out: the host will mount them as /app (guesthouse dev)")
     parser.add_argument("--wasi", choices=("0.2", "0.3"), default="0.2", help="the version of wasi:http (default 0.2)")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="the component to write")
     return parser.parse_args()
@@ -59,8 +62,8 @@ def module(text):
 
 
 def wsgi(text):
-    if not re.fullmatch(f"{MODULE}:{MODULE}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form module:object, such as mysite.wsgi:application")
+    if not re.fullmatch(rf"{MODULE}:{MODULE}(\(\))?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form module:object or module:function(), such as mysite.wsgi:application")
     return text
 
 

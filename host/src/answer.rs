@@ -1,14 +1,20 @@
 //! The answers that the host makes itself: every status, its page, and what the client may know of the reason.
 //!
-//! The client learns what it can act on; what went wrong inside a guest is for the operator and stands in the log.
+//! The client learns what it can act on; what went wrong inside a guest is for the operator and stands in the log. Only who
+//! works on an app (`guesthouse dev`) is shown what is wrong with it, as a page.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::instance::Failure;
+use crate::{instance::Failure, notices::Notice};
 
 /// Seconds after which a client that was turned away for want of room may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// The header that tells one notice from another.
+const NOTICE: HeaderName = HeaderName::from_static("guesthouse-notice");
 
 /// Why the host answers in place of an app.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +29,9 @@ pub enum Refusal {
     Misdirected,
     #[error("the client has too many connections")]
     TooManyConnections,
+    /// The app is being worked on, and its present state cannot be built or started.
+    #[error("the app {} cannot be shown", .0.app)]
+    Notice(Arc<Notice>),
     #[error(transparent)]
     Failure(#[from] Failure),
 }
@@ -36,6 +45,7 @@ impl Refusal {
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
+            Self::Notice(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Failure(failure) => match failure {
                 Failure::Trapped(_)
                 | Failure::Instantiation(_)
@@ -84,6 +94,7 @@ impl Refusal {
                 "There are too many connections from this address. Close some, or try again in a moment."
                     .into()
             }
+            Self::Notice(notice) => notice.text.clone(),
             Self::Failure(failure) => match failure {
                 Failure::Cpu(_) | Failure::Timeout(_) | Failure::StreamTimeout(_) => {
                     "The app did not answer in time.".into()
@@ -104,15 +115,24 @@ impl Refusal {
         }
     }
 
-    /// The whole answer, as plain text.
+    /// The whole answer: plain text, and a page for who works on an app.
     pub fn response(&self) -> Response<Bytes> {
         let status = self.status();
         let reason = status.canonical_reason().unwrap_or_default();
-        let text = format!("{} {reason}\n\n{}\n", status.as_u16(), self.message());
+        let (kind, text) = match self {
+            Self::Notice(notice) => ("text/html; charset=utf-8", page(notice)),
+            _ => {
+                let text = format!("{} {reason}\n\n{}\n", status.as_u16(), self.message());
+                ("text/plain; charset=utf-8", text)
+            }
+        };
         let mut response = Response::new(Bytes::from(text));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if let Self::Notice(notice) = self {
+            headers.insert(NOTICE, notice.number.into());
+        }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
@@ -126,5 +146,58 @@ impl Refusal {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+}
+
+/// A notice as a page, which makes way by itself when the app has changed.
+fn page(notice: &Notice) -> String {
+    let (app, text, number) = (escaped(&notice.app), escaped(&notice.text), notice.number);
+    format!(
+        r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{app} cannot be shown</title>
+<style>body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#222}}
+h1{{font-size:1.3rem;color:#a11}}pre{{background:#f6f6f6;padding:1rem;overflow:auto;font-size:.85rem}}</style></head>
+<body><h1>{app} cannot be shown as it is now</h1><pre>{text}</pre>
+<p>This page makes way when what is wrong has been mended and saved.</p>
+<script>
+setInterval(() => fetch(location, {{method: "HEAD", headers: {{Accept: "text/html"}}}}).then(answer => {{
+  if (answer.headers.get("{NOTICE}") !== "{number}") location.reload();
+}}).catch(() => {{}}), 1000);
+</script></body></html>
+"#
+    )
+}
+
+/// Text for HTML, also within quotes.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            // What browsers would take for the end of the document or for nothing.
+            '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}' => escaped.push('\u{fffd}'),
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tools_say_is_text_in_a_notice_and_nothing_else() {
+        let text = "error: <script>alert(\"1\")</script> & 'x'\0".to_owned();
+        let page = page(&Notice { app: "shop".into(), text, number: 7 });
+        assert!(
+            page.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;x&#39;\u{fffd}"),
+            "{page}"
+        );
+        assert_eq!(page.matches("<script>").count(), 1);
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     canary::Canary,
     generation::Generation,
+    notices::Notices,
     plan::{self, Target},
     router::Table,
 };
@@ -27,6 +28,8 @@ pub struct House {
     pub routes: Arc<Table<Target>>,
     pub apps: Vec<Tenant>,
     pub counters: Arc<Counters>,
+    /// What is shown in place of apps, where somebody works on them.
+    pub notices: Option<Arc<Notices>>,
 }
 
 /// One app in the house.

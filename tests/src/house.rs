@@ -101,7 +101,30 @@ impl House {
         house
     }
 
+    /// Runs `guesthouse dev` in a folder that has a manifest, and waits until it listens. Guests are built with the cache that
+    /// all builds of the tests use.
+    ///
+    /// # Panics
+    ///
+    /// As [`House::start`].
+    pub fn develop(folder: &Path) -> House {
+        let own_cache = |command: &mut Command| {
+            command.env_remove("GUESTHOUSE_CACHE_DIR");
+        };
+        House::run("dev", folder, 1, own_cache, Log::collect)
+    }
+
     fn start_logging(
+        folder: &Path,
+        listeners: usize,
+        change: impl FnOnce(&mut Command),
+        collect: fn(ChildStdout) -> (Log, JoinHandle<()>),
+    ) -> House {
+        House::run("serve", folder, listeners, change, collect)
+    }
+
+    fn run(
+        verb: &str,
         folder: &Path,
         listeners: usize,
         change: impl FnOnce(&mut Command),
@@ -109,7 +132,7 @@ impl House {
     ) -> House {
         let file = folder.join("guesthouse.toml");
         let mut command = Command::new(guesthouse());
-        command.args(["serve", "-m"]).arg(&file).env("GUESTHOUSE_CACHE_DIR", cache());
+        command.args([verb, "-m"]).arg(&file).env("GUESTHOUSE_CACHE_DIR", cache());
         change(&mut command);
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the house starts");

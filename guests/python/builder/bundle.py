@@ -23,7 +23,8 @@ TOTAL_MAX_BYTES = 256 * 1024 * 1024
 TOTAL_WARN_BYTES = 64 * 1024 * 1024
 
 NATIVE = (".so", ".pyd", ".dylib", ".dll")
-LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".a", ".o", ".po", ".pot", ".wasm", ".sqlite3", ".sqlite3-journal", *NATIVE)
+LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".a", ".o", ".po", ".pot", ".wasm", ".sqlite3", ".sqlite3-journal",
+                     ".sqlite3-wal", ".sqlite3-shm", *NATIVE)
 LEFT_OUT_DIRECTORIES = frozenset({"__pycache__", "node_modules"})
 LEFT_OUT_OF_SITE_SUFFIXES = (".pyi", ".c", ".h", ".pyx", ".pxd", ".cpp", ".py-tpl")
 # GeoDjango stands on the native libraries GDAL and GEOS.

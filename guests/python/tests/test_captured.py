@@ -55,6 +55,25 @@ class Captured(unittest.TestCase):
                 assert os.listdir(outside) == []
         """)
 
+    def test_a_project_that_is_left_to_the_host_is_imported_from_its_folder(self):
+        self.check("""
+            import pathlib, tempfile
+            from guesthouse import overlay
+            with tempfile.TemporaryDirectory() as mounted:
+                archive.APP = mounted
+                archive.add(mounted + "/conf.py", 9, 0, b"NAME = 'captured'", False)
+                archive.leave_to_host(mounted)
+                assert not any(path.startswith(mounted) for path in [*archive.files, *archive.directories])
+                pathlib.Path(mounted, "conf.py").write_text("NAME = 'mounted'\\nOTHER = 1\\n")
+                importer.install([mounted, "/site"])
+                os.environ["DJANGO_SETTINGS_MODULE"] = "conf"
+                overlay.prepare({"NAME": "manifest"})
+                import conf
+                assert (conf.NAME, conf.OTHER, conf.__file__) == ("manifest", 1, mounted + "/conf.py")
+                import lib
+                assert os.listdir(mounted) == ["conf.py"]
+        """)
+
     def test_reading(self):
         self.check("""
             assert open("/app/pkg/data/t.txt").read() == "h\\xe9llo\\nworld\\n"

@@ -26,10 +26,13 @@ pub(super) enum Kind {
     /// Folders that tools mark as their caches (<https://bford.info/cachedir/>), such as cargo's `target`, are none. What
     /// the compiler reads for all that, it tells (see `depinfo`).
     Rust,
+    /// Whatever esbuild may read, but for installed packages, which a lockfile tells.
+    Js,
 }
 
 const FOLDERS_LEFT_OUT: &[&str] = &["__pycache__", "node_modules"];
-const FILES_LEFT_OUT: &[&str] = &[".pyc", ".pyo", ".sqlite3", ".sqlite3-journal", ".wasm"];
+const FILES_LEFT_OUT: &[&str] =
+    &[".pyc", ".pyo", ".sqlite3", ".sqlite3-journal", ".sqlite3-wal", ".sqlite3-shm", ".wasm"];
 
 /// Coarsest step of the file-time clocks in use, in nanoseconds: kernels stamp files once per timer tick (10 ms at
 /// most), and some file systems keep two seconds.
@@ -114,9 +117,15 @@ impl Inputs {
         paths.find(|path| self.in_tree(path) && !path.ends_with("Cargo.lock") && differs(path))
     }
 
-    /// Whether the folders are there no more: nobody will build them again.
+    /// Whether the folders are there no more, or the files where there are none: nobody will build them again.
     pub(super) fn are_gone(&self) -> bool {
-        !self.trees.iter().any(|tree| tree.exists())
+        let mut all = self.trees.iter().chain(self.files.keys().filter(|_| self.trees.is_empty())).peekable();
+        all.peek().is_some() && !all.any(|path| path.exists())
+    }
+
+    /// The folders and files by themselves.
+    pub(super) fn paths(self) -> impl Iterator<Item = PathBuf> {
+        self.trees.into_iter().chain(self.files.into_keys())
     }
 
     /// Feeds names (relative to their tree, so that the same sources elsewhere are the same) and contents.
@@ -214,12 +223,26 @@ fn metadata(path: &Path) -> Result<Option<Metadata>> {
 }
 
 fn files_below(kind: Kind, tree: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in
-        WalkDir::new(tree).follow_links(true).into_iter().filter_entry(|entry| is_source(kind, entry))
-    {
+    Ok(walk(kind, tree, &[])?.files)
+}
+
+/// What is below a folder.
+#[derive(Debug, Default)]
+pub(super) struct Below {
+    pub(super) files: Vec<PathBuf>,
+    /// Itself, and those in it.
+    pub(super) folders: Vec<PathBuf>,
+}
+
+/// The sources below a folder, but for what is below those to be left out.
+pub(super) fn walk(kind: Kind, tree: &Path, without: &[PathBuf]) -> Result<Below> {
+    let mut below = Below::default();
+    let wanted =
+        |entry: &DirEntry| is_source(kind, entry) && !without.iter().any(|path| path == entry.path());
+    for entry in WalkDir::new(tree).follow_links(true).into_iter().filter_entry(wanted) {
         match entry {
-            Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
+            Ok(entry) if entry.file_type().is_file() => below.files.push(entry.into_path()),
+            Ok(entry) if entry.file_type().is_dir() => below.folders.push(entry.into_path()),
             Ok(_) => {}
             // A link to nowhere or in a circle has no content of its own, and editors leave such links as locks.
             Err(error) if error.depth() > 0 && (error.loop_ancestor().is_some() || is_gone(&error)) => {}
@@ -228,7 +251,7 @@ fn files_below(kind: Kind, tree: &Path) -> Result<Vec<PathBuf>> {
             }
         }
     }
-    Ok(files)
+    Ok(below)
 }
 
 fn is_source(kind: Kind, entry: &DirEntry) -> bool {

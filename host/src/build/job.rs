@@ -13,13 +13,13 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure, How, Made, Outcome,
+    Failure, How, Made, Outcome, js,
     progress::{Line, Progress, megabytes},
     python, rust, shell,
     store::{Store, check_component, is_placed, place},
     tool::Run,
 };
-use crate::plan::{App, Python, Rust, Source};
+use crate::plan::{App, Js, Python, Rust, Source};
 
 /// Python builds at once: each takes a core and some 500 MB.
 const PYTHON_AT_ONCE: usize = 2;
@@ -59,7 +59,7 @@ impl<'a> Job<'a> {
     }
 
     /// Names what is done, not what it is done to: of the same recipe, the sources may have changed.
-    fn recipe(&self) -> Option<String> {
+    pub(super) fn recipe(&self) -> Option<String> {
         let mut hasher = Sha256::new();
         match self.source {
             Source::Python(python) => {
@@ -68,6 +68,10 @@ impl<'a> Job<'a> {
                 hasher.update(place);
             }
             Source::Rust(rust) => rust::digest_recipe(rust, &mut hasher),
+            Source::Js(js) => {
+                js::digest_recipe(js, &mut hasher);
+                hasher.update(format!("{:?}", js.root));
+            }
             Source::Command { .. } => return None,
         }
         Some(hex::encode(hasher.finalize()))
@@ -77,6 +81,7 @@ impl<'a> Job<'a> {
         match self.source {
             Source::Python(_) => "python",
             Source::Rust(_) => "rust",
+            Source::Js(_) => "js",
             Source::Command { .. } => "command",
         }
     }
@@ -146,9 +151,19 @@ impl<'a> Builder<'a> {
                 return Ok(Some(kept));
             }
         }
-        let Source::Python(python) = job.source else { return Ok(None) };
-        let inputs = python::inputs(python)?;
-        let key = python::key(python, &inputs);
+        let (inputs, key) = match job.source {
+            Source::Python(python) => {
+                let inputs = python::inputs(python)?;
+                let key = python::key(python, &inputs);
+                (inputs, key)
+            }
+            Source::Js(js) => {
+                let inputs = js::inputs(js)?;
+                let key = js::key(js, &inputs);
+                (inputs, key)
+            }
+            Source::Rust(_) | Source::Command { .. } => return Ok(None),
+        };
         let kept = self.store.component(&key);
         if kept.is_some() {
             self.store.write_stamp(&recipe, inputs, &key)?;
@@ -167,20 +182,26 @@ impl<'a> Builder<'a> {
         Ok((how, check_component(kept)?))
     }
 
-    /// Builds all jobs: those of Python and Rust beside each other, since they use different tools; then the commands,
-    /// which may use what the others have made. None begins any more once the build is to stop.
+    /// Builds all jobs: those of Python and Rust beside each other, since they use different tools; then those of JavaScript
+    /// one by one, and the commands, which may use what the others have made. None begins any more once the build is to stop.
     pub(super) async fn build(&self, jobs: Vec<Job<'a>>) -> Results {
-        let (mut python, mut rust, mut commands) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut python, mut rust, mut js, mut commands) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
             match job.source {
                 Source::Python(source) => python.push((job, source)),
                 Source::Rust(source) => rust.push((job, source)),
+                Source::Js(source) => js.push((job, source)),
                 Source::Command { command } => commands.push((job, command.as_str())),
             }
         }
         let (mut results, (built, failed)) = futures::join!(self.python(python), self.rust(rust));
         results.0.extend(built);
         results.1.extend(failed);
+        for (job, js) in js.into_iter().take_while(|_| !self.stop.is_cancelled()) {
+            let line = self.progress.start(&job.label(), job.kind());
+            let made = self.js(js, &line, &self.run(&job)).await;
+            add(&mut results, self.take(&job, &line, made));
+        }
         for (job, command) in commands.into_iter().take_while(|_| !self.stop.is_cancelled()) {
             add(&mut results, self.command(&job, command).await);
         }
@@ -221,6 +242,16 @@ impl<'a> Builder<'a> {
         let inputs = before.again()?;
         let changed = before.first_change(&inputs).map(Path::to_owned);
         Ok(Made { component, key: python::key(python, &before), inputs, changed, scratch: Some(scratch) })
+    }
+
+    async fn js(&self, js: &Js, line: &Line<'_>, run: &Run) -> Result<Made> {
+        let scratch = self.store.scratch()?;
+        let component = scratch.path().join("component.wasm");
+        let before = js::inputs(js)?;
+        js::build(js, self.store, (scratch.path(), &component), line, run).await?;
+        let inputs = before.again()?;
+        let changed = before.first_change(&inputs).map(Path::to_owned);
+        Ok(Made { component, key: js::key(js, &before), inputs, changed, scratch: Some(scratch) })
     }
 
     /// One call of cargo for each folder.

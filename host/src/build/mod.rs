@@ -10,10 +10,12 @@ mod excerpt;
 mod inputs;
 mod interpreter;
 mod job;
+mod js;
 mod progress;
 mod python;
 mod rust;
 mod shell;
+pub(crate) mod sources;
 mod store;
 mod tool;
 

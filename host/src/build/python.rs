@@ -49,7 +49,8 @@ const PIP_INSTALL: &[&str] = &[
 /// Feeds what the component depends on beside the project's files and requirements.
 pub(super) fn digest_recipe(python: &Python, hasher: &mut Sha256) {
     let wasi = wasi_version(python.wasi);
-    for part in ["python", RECIPE_VERSION, COMPONENTIZE, ZONES, wasi, &python.wsgi]
+    let files = if python.mounted { "mounted" } else { "captured" };
+    for part in ["python", RECIPE_VERSION, COMPONENTIZE, ZONES, wasi, files, &python.wsgi]
         .into_iter()
         .chain(python.include.iter().map(String::as_str))
     {
@@ -60,14 +61,11 @@ pub(super) fn digest_recipe(python: &Python, hasher: &mut Sha256) {
     embedded::digest_into::<Wit>(hasher);
 }
 
-/// The files that the component is made from: the project and the requirements files.
+/// The files that the component is made from: the requirements files, and the project unless it is mounted. Of that, a
+/// component only knows which libraries it names, and others are loaded when they are wanted.
 pub(super) fn inputs(python: &Python) -> Result<Inputs> {
-    Inputs::read(
-        Kind::Python,
-        vec![python.dir.clone()],
-        requirement_files(python.requirements.as_deref())?,
-        None,
-    )
+    let trees = if python.mounted { Vec::new() } else { vec![python.dir.clone()] };
+    Inputs::read(Kind::Python, trees, requirement_files(python.requirements.as_deref())?, None)
 }
 
 /// Names the component in the cache: the same sources give the same, wherever they lie.
@@ -119,6 +117,9 @@ pub(super) async fn build(
         .args(["--wsgi", &python.wsgi, "--wasi", wasi_version(python.wasi)]);
     if let Some(site) = &with.site {
         tool = tool.arg("--site").arg(site);
+    }
+    if python.mounted {
+        tool = tool.arg("--mounted");
     }
     for module in &python.include {
         tool = tool.args(["--include", module]);
@@ -193,7 +194,7 @@ async fn requirements(
 }
 
 /// A requirements file with those that it includes by `-r` and `-c` lines.
-fn requirement_files(file: Option<&Path>) -> Result<BTreeSet<PathBuf>> {
+pub(super) fn requirement_files(file: Option<&Path>) -> Result<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     let mut open: Vec<PathBuf> = file.map(Path::to_owned).into_iter().collect();
     while let Some(path) = open.pop() {

@@ -23,7 +23,7 @@ use crate::{
     admin::client::Refused,
     build,
     engine::{Engine, compile, image},
-    log,
+    init, log, new,
     plan::{self, ListenAddr, Plan},
     reload::{Unfit, check_components},
     report::{Level, Report},
@@ -139,6 +139,45 @@ enum Command {
         #[command(flatten)]
         house: HouseArg,
     },
+    /// Bring a project that is there: find out what it is, and write its entry into the manifest
+    ///
+    /// Knows Django (manage.py), Flask and other WSGI applications, Rust (Cargo.toml) and JavaScript (package.json). Nothing
+    /// of the project is run or changed. The manifest is made where there is none, and keeps all that it has.
+    Init {
+        /// The project's folder
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        #[command(flatten)]
+        manifest: ManifestArg,
+        /// The app's name, and with `.localhost` its hostname; by default the folder's name
+        #[arg(long)]
+        name: Option<String>,
+        /// What the project is, where it could be several things
+        #[arg(long)]
+        kind: Option<init::Kind>,
+        /// The WSGI application, `module:object` or `module:factory()`, where several could be it
+        #[arg(long, value_name = "MODULE:OBJECT")]
+        wsgi: Option<String>,
+    },
+    /// Begin a project from a template
+    New {
+        template: new::Template,
+        /// The folder to make; it must not be there, or be empty
+        dir: PathBuf,
+        /// The app's name, and with `.localhost` its hostname; by default the folder's name
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Build and serve a house while you work on it: what you save is built again and swapped in
+    ///
+    /// Files of Python projects need no build: they are mounted, and the next request finds them as they were saved. What
+    /// cannot be built or started is said here, and shown in the browser in place of the app until it is mended.
+    Dev {
+        #[command(flatten)]
+        manifest: ManifestArg,
+        #[command(flatten)]
+        listen: ListenArg,
+    },
     /// Build and serve the sample house: two Django versions, Flask and Rust in one process
     Demo {
         #[command(flatten)]
@@ -224,6 +263,11 @@ fn run(command: Command) -> Result<()> {
         Command::Reload { house } => asking(control::reload(house)),
         Command::Logs { house, logs } => asking(control::logs(house, logs)),
         Command::Drain { house } => asking(control::drain(house)),
+        Command::Init { dir, manifest, name, kind, wsgi } => {
+            print(&init::init(&init::Wishes { dir, manifest: manifest.manifest, name, kind, wsgi })?)
+        }
+        Command::New { template, dir, name } => print(&new::new(template, &dir, name.as_deref())?),
+        Command::Dev { manifest, listen } => serve::dev(&manifest.manifest, listen.listen),
         Command::Demo { listen } => serve::demo(listen.listen),
         Command::Schema => print(&crate::manifest::schema()),
         Command::CompileComponent { component, name, digest, compiled } => {

@@ -1,6 +1,6 @@
 //! `guesthouse serve` and `guesthouse demo`: a house from its start to its end.
 
-use std::{path::Path, sync::Arc};
+use std::{convert::Infallible, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{admin, build_apps, env, load, runtime, say};
 use crate::{
     demo,
+    dev::Workshop,
     engine::Engine,
     log,
     plan::{self, ListenAddr, Plan},
@@ -26,30 +27,73 @@ pub(super) fn demo(listen: Vec<ListenAddr>) -> Result<()> {
         // Listening for signals from here on: between building and serving none is lost.
         let signals = Signals::new()?;
         build_apps(&plan, None).await?;
-        serve(plan, listen, Some(demo::banner), signals).await
+        serve(plan, listen, Extras { banner: Some(Box::new(demo::banner)), workshop: None }, signals).await
     })?;
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Builds and serves the house that a manifest describes, and follows its sources.
+pub(super) fn dev(manifest: &Path, listen: Vec<ListenAddr>) -> Result<()> {
+    let plan = load(manifest)?;
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let hosts: Vec<String> =
+            plan.apps.iter().flat_map(|app| &app.routes).map(|route| route.text.clone()).collect();
+        let (workshop, plan) = tokio::select! {
+            opened = Workshop::open(plan, say) => opened,
+            _ = signals.end() => return Ok(()),
+        };
+        let banner = Box::new(move |url: &str| banner(url, &hosts));
+        serve(plan, listen, Extras { banner: Some(banner), workshop: Some(workshop) }, signals).await
+    })?;
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// The addresses of the routes that a browser can be given, for a listener at `url`.
+fn banner(url: &str, routes: &[String]) -> String {
+    let port = url.rsplit_once(':').map(|(_, port)| port).filter(|port| port.parse::<u16>().is_ok());
+    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+    let named = routes.iter().filter(|route| url.starts_with("http") && !route.contains('*'));
+    let lines = named.map(|route| match route.split_once('/') {
+        _ if route.contains(':') => format!("  http://{route}"),
+        Some((host, path)) => format!("  http://{host}{port}/{path}"),
+        None => format!("  http://{route}{port}/"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Serves the house that a manifest describes.
 pub(super) fn serve_manifest(manifest: &Path, listen: Vec<ListenAddr>) -> Result<()> {
     let plan = load(manifest)?;
     let runtime = runtime()?;
-    runtime.block_on(async { serve(plan, listen, None, Signals::new()?).await })?;
+    runtime.block_on(async { serve(plan, listen, Extras::default(), Signals::new()?).await })?;
     // Guests that still compute are left where they are.
     runtime.shutdown_background();
     Ok(())
 }
 
-/// Serves until a signal, then drains. `banner` makes what is printed beside each listener's URL.
+type Banner = Box<dyn Fn(&str) -> String>;
+
+/// What a house may have beside its plan.
+#[derive(Default)]
+struct Extras {
+    /// Makes what is printed beside each listener's URL.
+    banner: Option<Banner>,
+    workshop: Option<Arc<Workshop>>,
+}
+
+/// Serves until a signal, then drains.
 async fn serve(
     mut plan: Plan,
     listen: Vec<ListenAddr>,
-    banner: Option<fn(&str) -> String>,
+    Extras { banner, workshop }: Extras,
     mut signals: Signals,
 ) -> Result<()> {
-    let source = Source { manifest: plan.manifest.clone(), listen };
+    let dev = workshop.as_ref().map(Workshop::dev);
+    let source = Source { manifest: plan.manifest.clone(), listen, dev };
     if !source.listen.is_empty() {
         plan.listeners.clone_from(&source.listen);
     }
@@ -72,7 +116,7 @@ async fn serve(
         let url = listener.url();
         manager.server().open(listener);
         say(&format!("listening on {url}"));
-        if let Some(banner) = banner {
+        if let Some(banner) = &banner {
             say(&banner(&url));
         }
     }
@@ -87,6 +131,7 @@ async fn serve(
     let name = tokio::select! {
         name = signals.end() => name,
         () = manager.told_to_drain() => "drain",
+        never = follow_sources(workshop.as_deref(), &manager) => match never {},
     };
     say(&format!("{name}: finishing requests in flight (again to stop at once)"));
     stop.cancel();
@@ -102,6 +147,14 @@ async fn serve(
         admin.end().await;
     }
     Ok(())
+}
+
+/// Never ends; what it has begun ends when this is dropped.
+async fn follow_sources(workshop: Option<&Workshop>, manager: &Arc<Manager>) -> Infallible {
+    match workshop {
+        Some(workshop) => workshop.follow(manager).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Takes the manifest up again with each SIGHUP.

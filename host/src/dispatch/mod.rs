@@ -85,6 +85,10 @@ where
     let host = addressed.host()?;
     let path = addressed.path();
     let port = if addressed.origin.scheme == http::uri::Scheme::HTTPS { 443 } else { 80 };
+    let notice = house.notices.as_ref().and_then(|all| all.find(&host, port, &path, addressed.headers()));
+    if let Some(notice) = notice {
+        return Err(Refusal::Notice(notice));
+    }
     let target = house.routes.lookup(&host, port, &path);
     let found = target.and_then(|target| Some((house.apps.get(target.app)?, target.route)));
     let Some((tenant, route)) = found else {

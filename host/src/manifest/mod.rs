@@ -214,7 +214,7 @@ pub struct App {
     pub generations: Option<Located<Generations>>,
 }
 
-/// How a component is built: by Python, by Rust or by a command.
+/// How a component is built: by Python, by Rust, by JavaScript or by a command.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Source {
@@ -233,6 +233,8 @@ pub struct Source {
     pub rust: Option<Located<String>>,
     /// Which package of a Rust workspace.
     pub package: Option<Located<String>>,
+    /// The first module of a JavaScript or TypeScript app, relative to the manifest: it exports `incomingHandler`.
+    pub js: Option<Located<String>>,
     /// A command for `sh`, run in the manifest's folder; `component` names the file that it makes.
     pub command: Option<Located<String>>,
 }

@@ -205,6 +205,7 @@ impl Display for Source {
                 write!(f, "rust {}", rust.dir.display())?;
                 rust.package.as_ref().map_or(Ok(()), |package| write!(f, " package={package}"))
             }
+            Source::Js(js) => write!(f, "js {}", js.entry.display()),
             Source::Command { command } => write!(f, "command {command}"),
         }
     }

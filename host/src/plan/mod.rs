@@ -86,6 +86,20 @@ impl Plan {
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Report), Report> {
         load::load(path, env)
     }
+
+    /// Leaves out the apps that are not to be kept, with their routes.
+    pub fn retain(&mut self, keep: impl Fn(&App) -> bool) {
+        let kept: Vec<bool> = self.apps.iter().map(&keep).collect();
+        let is_kept = |app: usize| kept.get(app).copied().unwrap_or(false);
+        let place = |app: usize| kept.iter().take(app).filter(|kept| **kept).count();
+        let routes = self.routes.routes().iter().filter(|(_, target)| is_kept(target.app));
+        let routes = routes.map(|(pattern, target)| {
+            (pattern.clone(), Target { app: place(target.app), route: target.route })
+        });
+        // A part of routes that did not contradict each other.
+        self.routes = Table::new(routes.collect()).unwrap_or_default();
+        self.apps.retain(keep);
+    }
 }
 
 /// The folder of caches where no manifest says otherwise; `None` where the environment names no home either.
@@ -220,6 +234,7 @@ pub struct Route {
 pub enum Source {
     Python(Python),
     Rust(Rust),
+    Js(Js),
     /// `{ command = "make app.wasm", component = "app.wasm" }`, run by `sh -c` in the manifest's folder.
     Command {
         command: String,
@@ -239,6 +254,9 @@ pub struct Python {
     pub include: Vec<String>,
     /// `wasi`: "0.2" (default) or "0.3".
     pub wasi: Wasi,
+    /// Whether the project's files are mounted where it runs, not captured when it is built: `guesthouse dev` wants that,
+    /// no manifest says it.
+    pub mounted: bool,
 }
 
 /// `{ rust = "DIR", package = "name" }`.
@@ -248,6 +266,15 @@ pub struct Rust {
     pub dir: PathBuf,
     /// Which package or artifact, where the folder has several.
     pub package: Option<String>,
+}
+
+/// `{ js = "src/app.ts" }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Js {
+    /// The module that it begins with (absolute).
+    pub entry: PathBuf,
+    /// The folder with its `package.json`, the nearest above it, or its own folder (absolute).
+    pub root: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -34,11 +34,13 @@ impl Resolver<'_> {
 
     /// `module:object`, dotted Python names on both sides.
     pub(super) fn check_wsgi(&mut self, text: &Located<String>) {
-        let sound =
-            text.value.split_once(':').is_some_and(|(module, object)| is_dotted(module) && is_dotted(object));
+        let sound = text.value.split_once(':').is_some_and(|(module, object)| {
+            is_dotted(module) && is_dotted(object.strip_suffix("()").unwrap_or(object))
+        });
         if !sound {
             let message = format!("`{}` names no WSGI application", text.value);
-            self.error(&text.span, message, "write module:object, such as mysite.wsgi:application");
+            let help = "write module:object, such as mysite.wsgi:application, or module:function() for what a function makes";
+            self.error(&text.span, message, help);
         }
     }
 

@@ -1,14 +1,18 @@
 //! `source` of an app: how its component is built.
 
-use super::{Python, Rust, Source, Wasi, resolve::Resolver};
+use super::{Js, Python, Rust, Source, Wasi, resolve::Resolver};
 use crate::{
     manifest::{self, Located},
     report::Problem,
 };
 
 /// The keys of which a source has one, and the others that go with each.
-const KINDS: [(&str, &[&str]); 3] =
-    [("python", &["wsgi", "requirements", "include", "wasi"]), ("rust", &["package"]), ("command", &[])];
+const KINDS: [(&str, &[&str]); 4] = [
+    ("python", &["wsgi", "requirements", "include", "wasi"]),
+    ("rust", &["package"]),
+    ("js", &[]),
+    ("command", &[]),
+];
 
 impl Resolver<'_> {
     pub(super) fn source(&mut self, app: &Located<manifest::App>) -> Option<Source> {
@@ -21,6 +25,9 @@ impl Resolver<'_> {
         }
         if let Some(dir) = &table.rust {
             return self.rust(dir, table).map(Source::Rust);
+        }
+        if let Some(entry) = &table.js {
+            return self.js(entry).map(Source::Js);
         }
         let command = table.command.as_ref()?;
         if command.value.trim().is_empty() {
@@ -42,7 +49,7 @@ impl Resolver<'_> {
         match kinds.as_slice() {
             [] if self.unread.hides(&source.span) => return None,
             [] => {
-                let help = "name one: python = \"DIR\", rust = \"DIR\" or command = \"...\"";
+                let help = "name one: python = \"DIR\", rust = \"DIR\", js = \"FILE\" or command = \"...\"";
                 self.error(&source.span, "the source is of no kind", help);
                 return None;
             }
@@ -109,6 +116,7 @@ impl Resolver<'_> {
                 Some(manifest::Wasi::P3) => Wasi::P3,
                 Some(manifest::Wasi::P2) | None => Wasi::P2,
             },
+            mounted: false,
         })
     }
 
@@ -125,6 +133,25 @@ impl Resolver<'_> {
     }
 }
 
+impl Resolver<'_> {
+    fn js(&mut self, written: &Located<String>) -> Option<Js> {
+        let entry = self.path(written)?;
+        if !entry.is_file() {
+            let what = if entry.exists() { "is no file" } else { "does not exist" };
+            let message = format!("the module `{}` {what}", self.shown(&entry));
+            let help = "name the module that the app begins with, such as src/app.ts";
+            self.error(&written.span, message, help);
+            return None;
+        }
+        let folder = entry.parent()?.to_owned();
+        // Not above the manifest: what is there belongs to others.
+        let above = folder.ancestors().take_while(|above| above.starts_with(&self.dir));
+        let root = above.into_iter().find(|above| above.join("package.json").is_file());
+        let root = root.unwrap_or(&folder).to_owned();
+        Some(Js { entry, root })
+    }
+}
+
 /// The keys that a source has, in the order of the manifest's types, with the places of their values.
 fn spans(source: &manifest::Source) -> Vec<(&'static str, std::ops::Range<usize>)> {
     fn span<T>(
@@ -133,7 +160,7 @@ fn spans(source: &manifest::Source) -> Vec<(&'static str, std::ops::Range<usize>
     ) -> Option<(&'static str, std::ops::Range<usize>)> {
         value.as_ref().map(|value| (name, value.span.clone()))
     }
-    let manifest::Source { python, wsgi, requirements, include, wasi, rust, package, command } = source;
+    let manifest::Source { python, wsgi, requirements, include, wasi, rust, package, js, command } = source;
     let all = [
         span("python", python),
         span("wsgi", wsgi),
@@ -142,6 +169,7 @@ fn spans(source: &manifest::Source) -> Vec<(&'static str, std::ops::Range<usize>
         span("wasi", wasi),
         span("rust", rust),
         span("package", package),
+        span("js", js),
         span("command", command),
     ];
     all.into_iter().flatten().collect()

@@ -52,6 +52,9 @@ impl Manager {
         if !self.source.listen.is_empty() {
             plan.listeners.clone_from(&self.source.listen);
         }
+        if let Some(dev) = &self.source.dev {
+            (dev.adjust)(&mut plan);
+        }
         let report = report.at_least(Level::Warning);
         let mut notes: Vec<String> = (!report.is_empty()).then(|| report.render(false)).into_iter().collect();
         let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);

@@ -37,7 +37,8 @@ use crate::{
     engine::{Components, cache::ComponentDigest},
     generation::{self, Stats},
     house::Current,
-    plan::ListenAddr,
+    notices::Notices,
+    plan::{ListenAddr, Plan},
     server::Server,
     state::{self, State},
 };
@@ -50,6 +51,16 @@ pub struct Source {
     pub manifest: PathBuf,
     /// Listen here and nowhere else, where there is any.
     pub listen: Vec<ListenAddr>,
+    /// Where the house is one that somebody works on.
+    pub dev: Option<Dev>,
+}
+
+/// What a house is given by `guesthouse dev`.
+#[derive(Clone)]
+pub struct Dev {
+    /// Makes of each plan what is to be served.
+    pub adjust: Arc<dyn Fn(&mut Plan) + Send + Sync>,
+    pub notices: Arc<Notices>,
 }
 
 /// A generation that serves no more, and may have requests in flight.
@@ -83,6 +94,11 @@ impl Manager {
     /// The house's listeners.
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Whether an app has a generation in the house.
+    pub fn serves(&self, app: &str) -> bool {
+        self.book().apps.contains_key(app)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

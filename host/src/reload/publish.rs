@@ -123,6 +123,7 @@ impl Manager {
             routes: Arc::new(book.plan.routes.clone()),
             apps,
             counters: before.counters.clone(),
+            notices: before.notices.clone(),
         }
     }
 

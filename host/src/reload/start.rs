@@ -100,6 +100,7 @@ impl Manager {
             routes: Arc::new(plan.routes.clone()),
             apps,
             counters: Arc::new(Counters::default()),
+            notices: source.dev.as_ref().map(|dev| dev.notices.clone()),
         }));
         let (unfit, told) = mpsc::unbounded_channel();
         let manager = Arc::new(Self {

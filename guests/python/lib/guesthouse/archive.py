@@ -12,6 +12,9 @@ APP = "/app"
 SITE = "/site"
 STDLIB = "/python"
 
+#: Whether the project's own files are not captured: the host mounts them from where they are edited.
+mounted = False
+
 #: path -> (size, mtime in seconds, zlib-compressed or plain bytes, whether compressed)
 files = {}
 #: path -> names within, sorted once the archive is complete
@@ -40,6 +43,15 @@ def seal():
     directories.pop("/", None)
     for path, names in directories.items():
         directories[path] = sorted(names)
+
+
+def leave_to_host(root):
+    """Forgets what was captured below a directory, which the host will mount in its place."""
+    global mounted
+    mounted = True
+    for known in (files, directories, codes):
+        for path in [path for path in known if path == root or path.startswith(root + "/")]:
+            del known[path]
 
 
 def read(path):

@@ -219,9 +219,9 @@ class Answer:
             self.abort()
             return
         try:
-            length = str(len(wsgi.INTERNAL_ERROR)).encode()
-            self._begin(500, [("content-type", b"text/plain; charset=utf-8"), ("content-length", length)])
-            self._write(wsgi.INTERNAL_ERROR)
+            kind, text = wsgi.failure_page()
+            self._begin(500, [("content-type", kind), ("content-length", str(len(text)).encode())])
+            self._write(text)
             self.finish()
         except Exception:
             wsgi.report(None, "the answer to a failure could not be sent")

@@ -48,8 +48,9 @@ class Handler(wit_world.exports.Handler):
         except BaseException:
             wsgi.report(environ, "the application failed")
             wsgi.flush()
-            response, body = make_response(Failure)
-            items = iter([wsgi.INTERNAL_ERROR])
+            kind, text = wsgi.failure_page()
+            response, body = make_response(Failure(kind, text))
+            items = iter([text])
         # The rest of the answer is sent after this function has returned its head.
         spawn(body.send(items, environ))
         return response
@@ -57,9 +58,10 @@ class Handler(wit_world.exports.Handler):
 
 class Failure:
     status = 500
-    headers = [("content-type", b"text/plain; charset=utf-8"),
-               ("content-length", str(len(wsgi.INTERNAL_ERROR)).encode())]
     bodiless = False
+
+    def __init__(self, kind, text):
+        self.headers = [("content-type", kind), ("content-length", str(len(text)).encode())]
 
 
 class outside_event_loop:

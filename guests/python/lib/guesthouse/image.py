@@ -2,7 +2,8 @@
 
 It fills the archive from the bundle that ``build.py`` made and from the standard library, compiles it all, checks the
 project as far as that goes without running it, and imports the libraries that the project will want. The project's own
-modules are not run: their settings are not known yet.
+modules are not run: their settings are not known yet. Where the project is to be mounted, its files only tell which
+libraries it wants.
 
 What a person should know is left in ``report.json`` beside the bundle, for ``build.py`` to tell.
 """
@@ -61,6 +62,9 @@ def finish():
     _stop_at_errors(report)
     libraries.load(_config, modules, report)
     _stop_at_errors(report)
+    if _config.get("mounted"):
+        archive.leave_to_host(archive.APP)
+        sys.path_importer_cache.clear()
     _write_report(report)
     instance.wsgi = _config["wsgi"]
     _tidy()
@@ -121,6 +125,10 @@ def _tidy():
 
 
 def _stop_at_errors(report):
+    if _config.get("mounted"):
+        # Its files will be others by the time that they run; what is wrong with them is said then.
+        report.warnings += report.errors
+        report.errors = []
     if report.errors:
         _write_report(report)
         raise Unbuildable(f"{len(report.errors)} problems, see {REPORT}")

@@ -2,13 +2,14 @@
 
 A path hook serves the archive's directories as entries of ``sys.path`` and of packages' ``__path__``, so namespace
 packages, ``pkgutil``, ``importlib.resources`` and ``importlib.metadata`` work as from a disk. Modules in directories that
-the manifest grants are imported by Python itself.
+the manifest grants are imported by Python itself. So are those of a project that is mounted instead of captured, with the
+manifest's settings laid over its settings module all the same.
 """
 
 import marshal
 import sys
 import zlib
-from importlib.machinery import ModuleSpec
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import decode_source
 
 from guesthouse import archive, overlay
@@ -22,8 +23,25 @@ def install(path):
 
 def hook(path):
     if path not in archive.directories:
+        if archive.mounted and (path == archive.APP or path.startswith(archive.APP + "/")):
+            return _mounted_hook(path)
         raise ImportError("not a captured directory", path=path)
     return Finder(path)
+
+
+class MountedLoader(SourceFileLoader):
+    """Loads one module of a mounted project, always from its source: byte code beside it may be older by less than a file's
+    time can tell."""
+
+    def get_code(self, fullname):
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+    def exec_module(self, module):
+        super().exec_module(module)
+        overlay.after_exec(module)
+
+
+_mounted_hook = FileFinder.path_hook((MountedLoader, [".py"]))
 
 
 class Finder:

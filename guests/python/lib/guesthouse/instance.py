@@ -14,7 +14,7 @@ import sys
 
 from guesthouse import archive, overlay, renewal, settings
 
-#: "module:object", set when the component is made.
+#: "module:object" or "module:function()", set when the component is made.
 wsgi = None
 
 _application = None
@@ -44,6 +44,8 @@ def _start():
     try:
         _prepare()
         _application = _load(wsgi)
+        if archive.mounted:
+            _load_urls()
     except BaseException as error:
         _failure = error
         raise
@@ -72,11 +74,25 @@ def _prepare():
     overlay.prepare(settings.as_dict())
 
 
+def _load_urls():
+    """Loads a Django project's URLconf with its views, so that what is wrong with them is told at once.
+
+    Django loads it with the first request; where that fails, its page that explains failures wants it too, and each
+    middleware makes another such page.
+    """
+    conf = sys.modules.get("django.conf")
+    if conf is not None and conf.settings.configured and getattr(conf.settings, "ROOT_URLCONF", None):
+        importlib.import_module(conf.settings.ROOT_URLCONF)
+
+
 def _load(name):
     module_name, _, path = name.partition(":")
     found = importlib.import_module(module_name)
-    for part in path.split("."):
+    for part in path.removesuffix("()").split("."):
         found = getattr(found, part)
+    if path.endswith("()"):
+        # A function that makes it, such as Flask's `create_app`.
+        found = found()
     if not callable(found):
         raise TypeError(f"{name} is no WSGI application: {type(found).__name__} cannot be called")
     return found

@@ -144,7 +144,7 @@ def _check_wsgi(wsgi, modules, report):
                      hint=_nearest(name, modules))
         return
     module = modules.get(name)
-    first = path.partition(".")[0]
+    first = path.removesuffix("()").partition(".")[0]
     if module is None or module.bound is None or first in module.bound:
         return
     own = [known for known in sorted(module.bound - module.borrowed) if not known.startswith("_")]

@@ -6,7 +6,10 @@ never touches ``wasi:http``. It does not log, except for an application's failur
 
 import sys
 import traceback
+from html import escape
 from urllib.parse import unquote_to_bytes
+
+from guesthouse import archive
 
 # PEP 3333, "Other HTTP Features": applications may not use hop-by-hop features; RFC 2616 section 13.5.1 names them.
 HOP_BY_HOP = frozenset({
@@ -18,6 +21,15 @@ HOP_BY_HOP = frozenset({
 BODILESS = frozenset({204, 205, 304})
 
 INTERNAL_ERROR = b"500 Internal Server Error\n"
+
+#: What is shown of a failure where the project is being worked on (``guesthouse dev``).
+FAILURE_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#222}}
+h1{{font-size:1.3rem;color:#a11}}pre{{background:#f6f6f6;padding:1rem;overflow:auto;font-size:.85rem}}</style></head>
+<body><h1>{title}</h1><pre>{text}</pre>
+<p>Save the file that is to blame, then load this page again.</p></body></html>
+"""
 
 
 def cgi_name(name):
@@ -260,6 +272,22 @@ def report(environ, what):
         errors.flush()
     except Exception:
         pass
+
+
+def failure_page():
+    """Content type and body of the answer to a request that failed: with the traceback where its author looks at it."""
+    error = sys.exc_info()[1]
+    if not archive.mounted or error is None:
+        return b"text/plain; charset=utf-8", INTERNAL_ERROR
+    # Where the project could not be loaded, that is told to every request after the first as well.
+    error = error.__cause__ or error
+    # Django tries to explain a URLconf that cannot be loaded by loading it again, once for each middleware.
+    while type(error.__context__) is type(error) and str(error.__context__) == str(error):
+        error = error.__context__
+    title = escape("".join(traceback.format_exception_only(error)).strip().splitlines()[-1])
+    text = "".join(traceback.format_exception(type(error), error, their_frames(error.__traceback__)))
+    body = FAILURE_PAGE.format(title=title, text=escape(text))
+    return b"text/html; charset=utf-8", body.encode("utf-8", "backslashreplace")
 
 
 def their_frames(frames):
