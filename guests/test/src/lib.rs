@@ -6,6 +6,7 @@
 
 pub mod image;
 pub mod json;
+pub mod marks;
 pub mod p2;
 pub mod p3;
 pub mod target;
