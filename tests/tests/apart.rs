@@ -120,7 +120,14 @@ impl App {
         let host = if overlay { self.host_with_overlay() } else { self.host() };
         let own = format!("request.{number}");
         let path = if trap { "/trap" } else { "/" };
-        let response = house.send(&Request::get(&host, &format!("{path}?mark={}", self.mark(&own))));
+        let request = Request::get(&host, &format!("{path}?mark={}", self.mark(&own)));
+        let mut connection = house.connect();
+        connection.send(request.bytes());
+        let response = match connection.try_response("GET") {
+            Ok(response) => response,
+            Err(_) if self.requests_meet() => return Ok(None),
+            Err(broken) => return Err(format!("{host}{path}: {broken}")),
+        };
 
         let text = response.text();
         if let Some(other) = marks(&text).find(|mark| self.kind(mark).is_none()) {
