@@ -65,6 +65,12 @@ impl Origin {
         ] {
             headers.remove(name);
         }
+        if !believed {
+            // Frameworks look at more of them than are written here, `X-Forwarded-Ssl` and `X-Forwarded-Scheme` among them.
+            let others: Vec<HeaderName> =
+                headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
+            others.iter().for_each(|name| drop(headers.remove(name)));
+        }
         let mut chain = claims.chain;
         if let Peer::Ip(address) = peer {
             chain.push(address.to_canonical());
@@ -213,7 +219,7 @@ mod tests {
     #[test]
     fn an_unknown_peer_is_not_believed() {
         let fields =
-            [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-proto", "https"), ("forwarded", "for=6.6.6.6")];
+            [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-ssl", "on"), ("forwarded", "for=6.6.6.6;proto=https")];
         let (origin, mut headers) = origin("1.2.3.4", &fields);
         assert_eq!(origin.client, Some("1.2.3.4".parse().unwrap()));
         assert_eq!(origin.scheme, Scheme::HTTP);

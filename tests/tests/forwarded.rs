@@ -53,6 +53,7 @@ fn claims(host: &str) -> Request {
         .header("x-forwarded-port", "8443")
         .header("x-real-ip", "198.51.100.7")
         .header("x-forwarded-prefix", "/outer")
+        .header("x-forwarded-ssl", "on")
 }
 
 fn apps(manifest: Manifest) -> Manifest {
@@ -73,6 +74,7 @@ fn a_stranger_is_not_believed() {
         assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
         assert_eq!(seen.header("x-forwarded-host"), Some("APP.test"));
         assert_eq!(seen.header("x-forwarded-prefix"), None);
+        assert_eq!(seen.header("x-forwarded-ssl"), None);
         assert_eq!(seen.header("forwarded"), Some("for=127.0.0.1;proto=http;host=\"APP.test\""));
         assert!(!seen.0.to_string().contains("198.51.100.7"), "{}", seen.0);
     }
