@@ -218,8 +218,11 @@ mod tests {
 
     #[test]
     fn an_unknown_peer_is_not_believed() {
-        let fields =
-            [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-ssl", "on"), ("forwarded", "for=6.6.6.6;proto=https")];
+        let fields = [
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-ssl", "on"),
+            ("forwarded", "for=6.6.6.6;proto=https"),
+        ];
         let (origin, mut headers) = origin("1.2.3.4", &fields);
         assert_eq!(origin.client, Some("1.2.3.4".parse().unwrap()));
         assert_eq!(origin.scheme, Scheme::HTTP);
