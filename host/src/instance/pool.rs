@@ -255,7 +255,7 @@ impl Pool {
 
     /// Runs a worker that has a request, here for as long as it need not wait.
     fn run(self: &Arc<Self>, mut ready: Ready) {
-        if self.heavy() {
+        if self.level() == Level::Lane {
             return self.go_on(ready, Level::Lane);
         }
         if self.policy.isolation == Isolation::Reuse && self.template.linked.concurrent {
@@ -330,7 +330,7 @@ impl Pool {
         if turn.is_ready() {
             return None;
         }
-        let level = if self.heavy() { Level::Lane } else { Level::Serving };
+        let level = self.level();
         // A 0.3 worker is idle within itself. Others are parked: who takes one out runs it.
         if !idle || self.template.linked.concurrent {
             return Some((ready, level));
@@ -340,7 +340,7 @@ impl Pool {
 
     /// Runs a worker as a task, until it ends or can be parked.
     fn start_task(self: &Arc<Self>, ready: Ready) {
-        self.go_on(ready, Level::Serving);
+        self.go_on(ready, self.level());
     }
 
     /// Runs a worker as a task on this level, and on the other one when it belongs there.
@@ -379,8 +379,10 @@ impl Pool {
         }
     }
 
-    fn heavy(&self) -> bool {
-        u64::from(self.typical_us.load(Ordering::Relaxed)) >= micros(HEAVY)
+    /// Which threads the requests of the app begin on.
+    fn level(&self) -> Level {
+        let heavy = u64::from(self.typical_us.load(Ordering::Relaxed)) >= micros(HEAVY);
+        if heavy { Level::Lane } else { Level::Serving }
     }
 
     /// An idle instance, or where there are enough of them the least loaded with room.
