@@ -34,3 +34,35 @@ impl Drop for Slot {
         self.taken.0.fetch_sub(self.count, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against a list of what each has: never more than the limit, and nothing is lost or counted twice.
+        #[test]
+        fn what_is_taken_is_the_sum_of_the_slots(
+            max in 0_usize..20,
+            steps in prop::collection::vec((0_usize..8, any::<bool>(), any::<prop::sample::Index>()), 0..60),
+        ) {
+            let taken = Taken::default();
+            let mut slots: Vec<Slot> = Vec::new();
+            for (count, takes, which) in steps {
+                let before: usize = slots.iter().map(|slot| slot.count).sum();
+                if takes {
+                    let slot = taken.take(count, max);
+                    prop_assert_eq!(slot.is_some(), before + count <= max);
+                    slots.extend(slot);
+                } else if !slots.is_empty() {
+                    slots.swap_remove(which.index(slots.len()));
+                }
+                prop_assert_eq!(taken.count(), slots.iter().map(|slot| slot.count).sum::<usize>());
+            }
+            slots.clear();
+            prop_assert_eq!(taken.count(), 0);
+        }
+    }
+}

@@ -35,3 +35,35 @@ impl Memory {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against a list of what each instance has.
+        #[test]
+        fn memory_is_the_sum_of_what_instances_have(
+            max in 0_usize..1000,
+            steps in prop::collection::vec((0_usize..4, 0_usize..400, any::<bool>()), 0..60),
+        ) {
+            let memory = Memory::default();
+            let (mut instances, mut refused) = ([0_usize; 4], 0);
+            for (who, bytes, grows) in steps {
+                let all: usize = instances.iter().sum();
+                if grows {
+                    let fits = memory.take(bytes, max);
+                    prop_assert_eq!(fits, all + bytes <= max);
+                    instances[who] += if fits { bytes } else { 0 };
+                    refused += u64::from(!fits);
+                } else {
+                    memory.give_back(std::mem::take(&mut instances[who]));
+                }
+                prop_assert_eq!(memory.bytes(), instances.iter().sum::<usize>());
+                prop_assert_eq!(memory.refused(), refused);
+            }
+        }
+    }
+}
