@@ -201,6 +201,7 @@ mod tests {
             image: None,
             requests: 12_345,
             failures: 6,
+            causes: Default::default(),
             latency_ms: Latency { p50: 1.25, p99: 48.0, max: 90.0 },
             in_flight: 7,
             waiting: 0,

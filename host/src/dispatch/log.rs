@@ -59,7 +59,10 @@ impl Access {
         if std::mem::replace(&mut self.failed, true) {
             return;
         }
-        let pause = self.stats.as_ref().and_then(|stats| stats.failed(failure));
+        let pause = self.stats.as_ref().and_then(|stats| {
+            stats.causes.count(failure.cause());
+            stats.failed(failure)
+        });
         let (app, generation) = self.app();
         if let Some(pause) = pause {
             let ms = pause.as_millis();
@@ -93,6 +96,9 @@ impl Access {
         self.cut = true;
         if matches!(error, BodyError::Failed) || std::mem::replace(&mut self.failed, true) {
             return;
+        }
+        if let Some(stats) = &self.stats {
+            stats.causes.count(error.cause());
         }
         let (app, generation) = self.app();
         tracing::error!(app, generation, request = self.request, cause = error.cause(), "{error}");

@@ -3,25 +3,24 @@
 //! It holds the app's component, settings, grants and limits in the form that instances are made from, and admits
 //! requests to them. It lives until its last request drops it.
 
+mod admission;
+mod causes;
 mod code;
 mod latency;
 mod lines;
 mod memory;
+mod quota;
 mod recipe;
 mod stats;
 mod throttle;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use self::admission::Admission;
+pub(crate) use self::quota::ENTRY_BYTES;
 pub use self::{
     code::Code,
     lines::Lines,
@@ -149,7 +148,7 @@ impl Generation {
 
     /// Requests that wait for a place.
     pub fn waiting(&self) -> usize {
-        self.admission.waiting.load(Ordering::Relaxed)
+        self.admission.waiting()
     }
 
     /// Starts instances before there are requests for them: one under `isolation = "request"`, which shows whether it can
@@ -188,51 +187,5 @@ fn policy(instances: &plan::Instances, concurrent: bool) -> Policy {
         reuse_max: instances.reuse_max,
         concurrency,
         idle: instances.idle,
-    }
-}
-
-/// Places for requests and a bounded queue before them, served in the order of arrival.
-struct Admission {
-    places: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    queue: usize,
-    wait_max: Duration,
-}
-
-impl Admission {
-    fn new(limits: &plan::Limits) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(limits.concurrent)),
-            waiting: AtomicUsize::new(0),
-            queue: limits.queue,
-            wait_max: limits.queue_wait,
-        }
-    }
-
-    async fn admit(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        if let Ok(permit) = self.places.clone().try_acquire_owned() {
-            return Ok(permit);
-        }
-        let _waiting = Waiting::join(&self.waiting, self.queue).ok_or(Failure::QueueFull(self.queue))?;
-        match tokio::time::timeout(self.wait_max, self.places.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Failure::QueueTimeout(self.wait_max)),
-        }
-    }
-}
-
-/// One waiting request; leaves the queue when dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn join(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
-        let join = |now: usize| (now < max).then_some(now + 1);
-        waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, join).ok().map(|_| Self(waiting))
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -11,7 +11,9 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{latency::Histogram, lines::Lines, memory::Memory, throttle::Throttle};
+use super::{
+    causes::Causes, latency::Histogram, lines::Lines, memory::Memory, quota::Quota, throttle::Throttle,
+};
 use crate::{
     instance::Failure,
     outgoing::{Refusals, Usage},
@@ -44,6 +46,8 @@ pub struct Stats {
     in_flight: AtomicUsize,
     instances: AtomicUsize,
     pub latency: Histogram,
+    /// Requests that were not served whole, and what was refused to instances.
+    pub(crate) causes: Causes,
     pub outgoing: Arc<Usage>,
     pub lines: Arc<Lines>,
     pub memory: Memory,
@@ -51,6 +55,8 @@ pub struct Stats {
     pub(crate) own_instances: Taken,
     /// Open files of its instances.
     pub(crate) files: Taken,
+    /// What its instances write into folders.
+    pub(crate) quota: Quota,
     /// What was refused for want of room, beside what goes out.
     pub(crate) refusals: Refusals,
     /// Looked at when a request fails, and gone once it is lost.

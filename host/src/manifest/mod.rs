@@ -55,6 +55,7 @@ pub mod defaults {
     pub const HANDLES: u64 = 1_000;
     pub const FIELDS_KIB: u64 = 32;
     pub const FILES: u64 = 256;
+    pub const DIRS_MIB: u64 = 1_024;
     pub const ANSWER_MIB: u64 = 1_024;
     pub const OUTGOING: u64 = 128;
     pub const OUTGOING_MS: u64 = 30_000;
@@ -350,6 +351,10 @@ pub struct Limits {
     /// Files and folders that the app may have open at once, over all its instances.
     #[schemars(range(min = 0, max = 100_000), extend("default" = defaults::FILES))]
     pub files: Option<Located<u64>>,
+    /// MiB that the folders may hold together which the app may write to (`grants.dirs` with `write`), with 4 KiB for each
+    /// file, folder and link beside its contents.
+    #[schemars(range(min = 0, max = 1_000_000_000), extend("default" = defaults::DIRS_MIB))]
+    pub dirs_mib: Option<Located<u64>>,
     /// KiB of the header fields that the app makes for one request or answer, each with some bytes more for its place in
     /// memory.
     #[schemars(range(min = 1, max = 1_024), extend("default" = defaults::FIELDS_KIB))]

@@ -122,7 +122,8 @@ impl App {
         write!(f, " answer-mib={}", limits.answer_bytes / MIB)?;
         write!(f, " app-memory-mib={}", limits.app_memory_bytes as u64 / MIB)?;
         write!(f, " log-lines={} handles={}", limits.log_lines, limits.handles)?;
-        write!(f, " files={} fields-kib={}", limits.files, limits.fields_bytes / 1024)?;
+        write!(f, " files={} dirs-mib={}", limits.files, limits.dirs_bytes / MIB)?;
+        write!(f, " fields-kib={}", limits.fields_bytes / 1024)?;
         write!(f, " outgoing={} outgoing-ms={}", limits.outgoing, millis(limits.outgoing_wait))?;
         writeln!(f, " outgoing-body-mib={}", limits.outgoing_body_bytes / MIB)
     }

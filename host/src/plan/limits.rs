@@ -57,6 +57,7 @@ impl Layered<'_, manifest::Limits> {
             log_lines: self.size(|table| table.log_lines.as_ref(), defaults::LOG_LINES),
             handles: self.size(|table| table.handles.as_ref(), defaults::HANDLES),
             files: self.size(|table| table.files.as_ref(), defaults::FILES),
+            dirs_bytes: self.number(|table| table.dirs_mib.as_ref(), defaults::DIRS_MIB) * MIB,
             fields_bytes: size(fields * KIB),
             answer_bytes: self.number(|table| table.answer_mib.as_ref(), defaults::ANSWER_MIB) * MIB,
             request: Duration::from_millis(request.unwrap_or(defaults::REQUEST_MS.min(stream))),
@@ -95,6 +96,10 @@ pub(super) fn handles() -> usize {
 
 pub(super) fn files() -> usize {
     size(defaults::FILES)
+}
+
+pub(super) fn dirs_bytes() -> u64 {
+    defaults::DIRS_MIB * MIB
 }
 
 pub(super) fn answer_bytes() -> u64 {

@@ -336,6 +336,9 @@ pub struct Limits {
     /// `files` (default 256): files and folders that are open at once, over all instances.
     #[serde(default = "limits::files")]
     pub files: usize,
+    /// `dirs-mib` (default 1 024): bytes that the folders may hold together which the app may write to.
+    #[serde(default = "limits::dirs_bytes")]
+    pub dirs_bytes: u64,
     /// `answer-mib` (default 1 024): bytes of an answer's body.
     #[serde(default = "limits::answer_bytes")]
     pub answer_bytes: u64,

@@ -229,6 +229,10 @@ pub struct GenerationStatus {
     pub requests: u64,
     /// Requests of those that it failed: traps, time-outs, and answers that the host had to make in its place.
     pub failures: u64,
+    /// Requests that were not served whole, whoever's doing it was, and what instances were refused, by the cause that the log
+    /// names: `cpu-limit`, `queue-full`, `trapped`, `files-limit` and their like.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<String, u64>,
     /// Milliseconds until the head of the answer.
     pub latency_ms: Latency,
     pub in_flight: usize,

@@ -80,6 +80,7 @@ fn generation_status(entry: &Entry, generation: Option<&Arc<Generation>>) -> Gen
             .map(|code| ImageStatus { taken: code.without_image.is_none(), why: code.without_image.clone() }),
         requests: stats.requests(),
         failures: stats.failures(),
+        causes: stats.causes.all(),
         latency_ms: Latency {
             p50: ms(stats.latency.quantile(0.5)),
             p99: ms(stats.latency.quantile(0.99)),
