@@ -11,9 +11,9 @@ const NEIGHBOURS: [(&str, &str); 2] = [("reused", "reuse"), ("fresh", "request")
 
 /// What differs between two equal moments: memory in KiB, threads, descriptors. Memory is that which the allocator keeps of
 /// what was given back to it, and up to 8 MiB that each of an attack's instances leaves in its place for the next one there
-/// (`host/src/engine/config.rs`), of which the attacks that write so much have 16 at once; it is far below what the attacks
-/// have taken. Threads and descriptors are far below one for each request of an attack.
-const NOISE: Held = Held { memory_kib: (64 + 16 * 8) * 1024, threads: 4, descriptors: 16 };
+/// (`host/src/engine/config.rs`), of which the attacks that write so much have 16 at once, and as many that are being put away; it
+/// is far below what the attacks have taken. Threads and descriptors are far below one for each request of an attack.
+const NOISE: Held = Held { memory_kib: (64 + 32 * 8) * 1024, threads: 4, descriptors: 16 };
 
 /// Answers of the hostile app after which the attack has shown itself: more than clients ask at once.
 const ANSWERS: u64 = 40;
