@@ -9,9 +9,9 @@ from importlib.metadata import version
 from flask import Flask, abort, flash, jsonify, redirect, render_template, request, session, url_for
 
 try:
-    from guesthouse import settings
+    from guesthouse import secrets, settings
 except ImportError:
-    settings = None
+    secrets = settings = None
 
 # Tells one process from another, to see which of them answered.
 PROCESS = uuid.uuid4().hex
@@ -20,6 +20,8 @@ app = Flask(__name__)
 app.config.from_mapping(SECRET_KEY="only for development", SITE_TITLE="Notepad", NOTES_MAX=8, ACCENT="#3455a4")
 if settings is not None:
     app.config.from_mapping(settings.as_dict())
+    # SECRET_KEY for one, where the manifest has it as a secret.
+    secrets.fill(app.config)
 
 
 @app.get("/")

@@ -30,6 +30,7 @@ pub mod plan;
 pub mod reload;
 pub mod report;
 pub mod router;
+pub mod secrets;
 pub mod server;
 pub mod settings;
 pub mod state;

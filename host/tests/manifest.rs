@@ -17,13 +17,16 @@ use guesthouse::{
 };
 use proptest::prelude::*;
 
-/// The folder of the manifests. Its token files get the modes that git does not keep.
+/// The folder of the manifests. Its files of tokens and secrets get the modes that git does not keep.
 fn dir() -> PathBuf {
     static MODES: Once = Once::new();
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifest");
     MODES.call_once(|| {
-        for (name, mode) in [("admin", 0o600), ("empty", 0o600), ("words", 0o600), ("open", 0o644)] {
-            let path = dir.join(format!("files/{name}.token"));
+        let tokens =
+            [("admin.token", 0o600), ("empty.token", 0o600), ("words.token", 0o600), ("open.token", 0o644)];
+        let secrets = [("db.secret", 0o600), ("empty.secret", 0o600), ("open.secret", 0o644)];
+        for (name, mode) in tokens.into_iter().chain(secrets) {
+            let path = dir.join("files").join(name);
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
     });
@@ -37,6 +40,7 @@ fn variable(name: &str) -> Option<String> {
         "TITLE" => "title",
         "PORT" => "8123",
         "EMPTY" => "",
+        "SHOP_KEY" => "planted",
         "TRICKY" => "${TITLE}",
         _ => return None,
     };

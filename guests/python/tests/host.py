@@ -264,6 +264,31 @@ settings.get = get
 settings.get_json = lambda path: None if find(path) is None else json.dumps(find(path))
 settings.generation = lambda: 7
 
+secrets = python.ModuleType("wit_world.imports.secrets")
+secrets.values = {}
+#: How often a secret was revealed.
+secrets.revealed = 0
+
+
+class Secret(Resource):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def reveal(self):
+        secrets.revealed += 1
+        return secrets.values[self.name]
+
+
+def get_secret(name):
+    if name not in secrets.values:
+        raise Err("not-found")
+    return Secret(name)
+
+
+secrets.get = get_secret
+secrets.names = lambda: sorted(secrets.values)
+
 environment = python.ModuleType("wit_world.imports.environment")
 environment.values = []
 environment.get_environment = lambda: list(environment.values)
@@ -297,7 +322,7 @@ stderr.get_stderr = Console
 def install():
     world = python.ModuleType("wit_world")
     world.imports = python.ModuleType("wit_world.imports")
-    for module in (types, streams, settings, environment, stdout, stderr):
+    for module in (types, streams, settings, secrets, environment, stdout, stderr):
         setattr(world.imports, module.__name__.rpartition(".")[2], module)
         sys.modules[module.__name__] = module
     immortal = python.ModuleType("_immortal")

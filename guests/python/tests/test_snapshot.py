@@ -12,7 +12,7 @@ import unittest.mock
 import uuid
 
 from componentize_py_types import Err
-from guesthouse import bytecode, files, heap, instance, output, renewal, settings, snapshot
+from guesthouse import bytecode, files, heap, instance, output, renewal, secrets, settings, snapshot
 
 from tests import host
 
@@ -28,7 +28,8 @@ class Restored(unittest.TestCase):
         host.settings.values = {}
         for target, name, value in ((instance, "_before_next", instance._start), (instance, "_application", None),
                                     (instance, "_failure", None), (instance, "wsgi", "project:app"),
-                                    (settings, "_building", False), (sys, "path", list(sys.path)),
+                                    (settings, "_building", False), (secrets, "_taking", False),
+                                    (secrets, "too_early", None), (sys, "path", list(sys.path)),
                                     (snapshot.heap, "tidy", lambda: None),
                                     (snapshot.bytecode, "run_in", lambda rehearse: None)):
             patch = unittest.mock.patch.object(target, name, value)

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value as Json, json};
 use wasip2::clocks::monotonic_clock::{self, Pollable};
 
-use crate::bindings::guesthouse::settings::settings;
+use crate::{bindings::guesthouse::settings::settings, secrets};
 
 /// The bindings of the interface that a guest exports.
 pub mod bindings {
@@ -30,6 +30,7 @@ static SERVED: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     static MARK: RefCell<String> = const { RefCell::new(String::new()) };
     static KEPT: RefCell<Vec<Pollable>> = const { RefCell::new(Vec::new()) };
+    static KEPT_SECRETS: RefCell<Vec<secrets::Kept>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Exports `initialize`.
@@ -67,6 +68,9 @@ pub fn initialize() -> Result<(), String> {
         "open" => drop(File::open("/data/file")),
         "connect" => drop(TcpStream::connect("127.0.0.1:9")),
         "keep" => KEPT.with_borrow_mut(|kept| kept.push(monotonic_clock::subscribe_duration(1))),
+        "reveal" => drop(secrets::reveal("KEY")),
+        "keep-secret" => KEPT_SECRETS.with_borrow_mut(|kept| kept.push(secrets::handle("KEY"))),
+        "ask-secret" => drop((secrets::names(), secrets::handle("KEY"))),
         "generation" => drop(settings::generation()),
         "say" => {
             println!("initialised with {}", text("MARK"));
@@ -90,6 +94,7 @@ pub fn state() -> Json {
         "setting": text("MARK"),
         "served": served,
         "random": wasip2::random::random::get_random_u64().to_string(),
+        "secrets": secrets::names().iter().map(|name| secrets::reveal(name)).collect::<Vec<_>>(),
         "environment": std::env::var("MARK").ok(),
     })
 }

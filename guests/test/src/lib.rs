@@ -9,6 +9,7 @@ pub mod json;
 pub mod marks;
 pub mod p2;
 pub mod p3;
+pub mod secrets;
 pub mod target;
 pub mod version;
 

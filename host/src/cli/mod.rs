@@ -246,13 +246,13 @@ fn run(command: Command) -> Result<()> {
         Command::Serve { manifest, listen } => serve::serve_manifest(&manifest.manifest, listen.listen),
         Command::Check { manifest } => check(&load(&manifest.manifest)?),
         Command::Explain { manifest, url } => {
-            let plan = load(&manifest.manifest)?;
+            let plan = loaded(Plan::load_without_secrets(&manifest.manifest, &env))?;
             let explanation = plan::explain(&plan, &url)?;
             print(&explanation.text)?;
             explanation.app.map(|_| ()).ok_or_else(|| Reported.into())
         }
         Command::Build { manifest, apps } => {
-            let plan = load(&manifest.manifest)?;
+            let plan = loaded(Plan::load_without_secrets(&manifest.manifest, &env))?;
             runtime()?.block_on(build_apps(&plan, (!apps.is_empty()).then_some(&apps[..])))
         }
         Command::Status { house, json } => asking(control::status(house, json)),
@@ -297,7 +297,11 @@ fn coloured() -> bool {
 
 /// Reads the manifest and prints all that is wrong with it.
 fn load(path: &Path) -> Result<Plan> {
-    let (plan, report) = match Plan::load(path, &env) {
+    loaded(Plan::load(path, &env))
+}
+
+fn loaded(plan: Result<(Plan, Report), Report>) -> Result<Plan> {
+    let (plan, report) = match plan {
         Ok((plan, report)) => (Some(plan), report),
         Err(report) => (None, report),
     };

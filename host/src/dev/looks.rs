@@ -14,7 +14,7 @@ use crate::{
 /// Compared, they tell whether something has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Looks {
-    /// The manifest, settings files, and components that nobody builds.
+    /// The manifest, settings files, files of secrets, and components that nobody builds.
     pub(super) files: Files,
     pub(super) apps: BTreeMap<Arc<str>, Sources>,
 }
@@ -23,8 +23,10 @@ impl Looks {
     pub(super) fn of(plan: &Plan) -> Self {
         let unbuilt = plan.apps.iter().filter(|app| app.source.is_none()).map(|app| &app.component);
         let files = [&plan.manifest].into_iter().chain(&plan.settings_files).chain(unbuilt);
+        let secrets = plan.apps.iter().flat_map(|app| app.secrets.files());
+        let files = files.map(PathBuf::as_path).chain(secrets);
         Self {
-            files: files.map(|path| (path.clone(), look(path))).collect(),
+            files: files.map(|path| (path.to_owned(), look(path))).collect(),
             apps: plan.apps.iter().map(|app| (app.name.clone(), sources(plan, app))).collect(),
         }
     }

@@ -33,7 +33,7 @@ pub use self::{
     slots::Slots,
 };
 use crate::{
-    bindings::{self, SettingsView},
+    bindings::{self, SecretsView, SettingsView},
     instance::{self, Guest, Lane},
 };
 
@@ -127,8 +127,8 @@ impl Engine {
         let sequential = wasmtime::Engine::same(component.engine(), &self.sequential.engine);
         let linking = if sequential { &self.sequential } else { &self.concurrent };
         let pre = linking.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
-            "it imports what this host does not provide (WASI 0.2 and 0.3, wasi:http, wasi:config and \
-             guesthouse:settings are provided)",
+            "it imports what this host does not provide (WASI 0.2 and 0.3, wasi:http, wasi:config, \
+             guesthouse:settings and guesthouse:secrets are provided)",
         )?;
         if let Ok(service) = p3::bindings::ServicePre::new(pre.clone()) {
             return Ok(ProxyPre::P3(service));
@@ -141,7 +141,7 @@ impl Engine {
 
 fn linker<T>(engine: &wasmtime::Engine, concurrency: Concurrency) -> wasmtime::Result<Linker<T>>
 where
-    T: WasiView + WasiHttpView + SettingsView + 'static,
+    T: WasiView + WasiHttpView + SettingsView + SecretsView + 'static,
 {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

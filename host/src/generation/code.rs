@@ -117,6 +117,7 @@ async fn images(
         }
         let initial = Initial {
             settings: settings.clone(),
+            secrets: recipe.secrets.unread(),
             env: recipe.grants.env.clone(),
             dirs: recipe.grants.dirs.clone(),
             memory_bytes: recipe.limits.memory_bytes,

@@ -123,6 +123,7 @@ impl Generation {
             engine: engine.clone(),
             linked: self.code.start(settings).clone(),
             settings: settings.clone(),
+            secrets: self.recipe.secrets.clone(),
             limits: self.recipe.limits.clone(),
             grants: self.recipe.grants.clone(),
             stats: self.stats.clone(),

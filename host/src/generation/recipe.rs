@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{engine::cache::ComponentDigest, plan, settings::Settings};
+use crate::{engine::cache::ComponentDigest, plan, secrets::Secrets, settings::Settings};
 
-/// Component, settings, grants and policy of one generation. Routes are the house's, not the generation's, but for the
+/// Component, settings, secrets, grants and policy of one generation. Routes are the house's, not the generation's, but for the
 /// settings that they lay over the app's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
@@ -14,6 +14,9 @@ pub struct Recipe {
     pub settings: Arc<Settings>,
     /// By the route's text, where a route has settings of its own: the app's with the route's laid over them.
     pub overlays: BTreeMap<String, Arc<Settings>>,
+    /// Where they come from is a part of what is saved, their values are not.
+    #[serde(default, skip_serializing_if = "Secrets::is_empty")]
+    pub secrets: Secrets,
     pub instances: plan::Instances,
     pub limits: plan::Limits,
     pub grants: plan::Grants,
@@ -27,10 +30,16 @@ impl Recipe {
             component,
             settings: app.settings.clone(),
             overlays: overlaid.map(|route| (route.text.clone(), route.settings.clone())).collect(),
+            secrets: app.secrets.clone(),
             instances: app.instances.clone(),
             limits: app.limits.clone(),
             grants: app.grants.clone(),
         }
+    }
+
+    /// The same with other values of its secrets, or without.
+    pub fn with_secrets(&self, secrets: Secrets) -> Self {
+        Self { secrets, ..self.clone() }
     }
 
     /// The settings for requests of a route.
@@ -50,6 +59,7 @@ impl Recipe {
             component: part(&self.component, &old.component, &new.component),
             settings: settings.settings.clone(),
             overlays: settings.overlays.clone(),
+            secrets: part(&self.secrets, &old.secrets, &new.secrets),
             instances: part(&self.instances, &old.instances, &new.instances),
             limits: part(&self.limits, &old.limits, &new.limits),
             grants: part(&self.grants, &old.grants, &new.grants),
@@ -61,6 +71,7 @@ impl Recipe {
         let parts = [
             ("component", self.component != other.component),
             ("settings", self.settings != other.settings || self.overlays != other.overlays),
+            ("secrets", self.secrets != other.secrets),
             ("instances", self.instances != other.instances),
             ("limits", self.limits != other.limits),
             ("grants", self.grants != other.grants),

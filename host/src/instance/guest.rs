@@ -24,10 +24,11 @@ use super::{
     output::Output,
 };
 use crate::{
-    bindings::{SettingsView, View},
+    bindings::{SecretsData, SecretsView, SettingsView, View},
     engine::{self, Linked},
     generation::{Lines, Living, Stats},
     plan::{self, Grants, Limits},
+    secrets::Secrets,
     settings::Settings,
     taken::Slot,
 };
@@ -82,6 +83,7 @@ pub struct Template {
     pub engine: Arc<engine::Engine>,
     pub linked: Arc<Linked>,
     pub settings: Arc<Settings>,
+    pub secrets: Secrets,
     pub limits: Limits,
     pub grants: Grants,
     pub stats: Arc<Stats>,
@@ -185,6 +187,12 @@ pub struct Guest {
 impl SettingsView for Guest {
     fn settings(&mut self) -> View<'_> {
         View { settings: &self.template.settings, generation: self.template.generation }
+    }
+}
+
+impl SecretsView for Guest {
+    fn secrets(&mut self) -> SecretsData<'_> {
+        SecretsData { secrets: &self.template.secrets, table: &mut self.table }
     }
 }
 

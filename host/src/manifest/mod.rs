@@ -6,6 +6,7 @@
 //! check: nothing here resolves a path, a variable or a default.
 
 mod located;
+mod mask;
 mod parse;
 mod recover;
 mod schema;
@@ -203,6 +204,9 @@ pub struct App {
     pub settings: Option<Layer>,
     /// A TOML file of settings, relative to the manifest; `settings` goes before it.
     pub settings_file: Option<Located<String>>,
+    /// The app's secrets, by name. Each is read when the manifest is, and reaches the app through `guesthouse:secrets` alone.
+    /// Names with dots stand in quotes.
+    pub secrets: Option<Entries<Located<Secret>>>,
     /// How the app's instances live.
     pub instances: Option<Located<Instances>>,
     /// What one request and all requests of the app may use.
@@ -213,6 +217,19 @@ pub struct App {
     pub probe: Option<Probe>,
     /// How new generations of the app are tried, and old ones kept.
     pub generations: Option<Located<Generations>>,
+}
+
+/// Where a secret comes from: one of these. It never stands in the manifest itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Secret {
+    /// The environment variable of the house that holds it.
+    pub env: Option<Located<String>>,
+    /// The file that holds it, relative to the manifest, with one line end or none. It belongs to the user that runs the house
+    /// or to root, and nobody else may read it.
+    pub file: Option<Located<String>>,
+    /// The credential of systemd that holds it, by its name: `LoadCredential=NAME:...` in the house's service.
+    pub credential: Option<Located<String>>,
 }
 
 /// How a component is built: by Python, by Rust, by JavaScript or by a command.

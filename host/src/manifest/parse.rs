@@ -12,6 +12,7 @@ use toml::{
 
 use super::{
     Layer, Manifest,
+    mask::masked,
     recover::{Unread, blank_unreadable, first_of_duplicates},
     schema, shape,
 };
@@ -20,6 +21,7 @@ use crate::report::{Place, Problem, Report, Source};
 /// A manifest as far as it could be read.
 #[derive(Debug)]
 pub struct Parsed {
+    /// With what may be a secret masked.
     pub source: Arc<Source>,
     pub manifest: Manifest,
     /// What of the text was not understood.
@@ -28,26 +30,27 @@ pub struct Parsed {
 
 /// Reads a manifest; `name` is what its problems call the file.
 pub fn parse(name: &str, text: &str, report: &mut Report) -> Parsed {
-    let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned(), order: 0 });
-    let (manifest, unread) = read(&source, &schema::value(), report);
+    let source = Arc::new(Source { name: name.to_owned(), text: masked(text), order: 0 });
+    let (manifest, unread) = read(&source, text, &schema::value(), report);
     Parsed { source, manifest, unread }
 }
 
 /// Reads a file of settings.
 pub(crate) fn parse_settings(source: &Arc<Source>, report: &mut Report) -> Layer {
     let anything = serde_json::json!({ "type": "object", "additionalProperties": true });
-    read(source, &anything, report).0
+    read(source, &source.text, &anything, report).0
 }
 
 const UNREADABLE: &str = "the manifest cannot be read";
 
 fn read<T: DeserializeOwned + Default>(
     source: &Arc<Source>,
+    text: &str,
     schema: &Json,
     report: &mut Report,
 ) -> (T, Unread) {
     let place = |span: &Range<usize>| Place { source: source.clone(), span: span.clone() };
-    let (text, errors, mut unread) = blank_unreadable(&source.text);
+    let (text, errors, mut unread) = blank_unreadable(text);
     for error in errors {
         let problem = Problem::error(error.message).at(place(&error.span), "");
         report.push(match error.help {

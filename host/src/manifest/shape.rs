@@ -237,6 +237,12 @@ impl<'a> Checker<'a> {
 
     fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, choices: &[(&str, &Json)]) {
         let path = self.path.join(".");
+        if let [("Secret", _)] = choices {
+            let help = "say where it comes from: a file that only its owner can read, { file = \"secrets/name\" }, or \
+                        { env = \"NAME\" } or { credential = \"NAME\" }";
+            let message = format!("`{path}`: a secret never stands in a manifest");
+            return self.problem(&value.span(), "", message, Some(help.into()));
+        }
         let fixed: Vec<String> =
             choices.iter().flat_map(|(_, schema)| fixed_values(schema)).map(in_quotes).collect();
         let wanted: Vec<&str> = choices.iter().filter_map(|(_, schema)| wanted_type(schema)).collect();

@@ -4,11 +4,10 @@
 use serde_json::Value as Json;
 
 /// Keys that are spoken for and that this version does not have yet: the name of the table in the schema, and the key.
-const NOT_YET: [(&str, &str); 4] =
-    [("App", "middleware"), ("App", "secrets"), ("App", "static"), ("Grants", "keyvalue")];
+const NOT_YET: [(&str, &str); 3] = [("App", "middleware"), ("App", "static"), ("Grants", "keyvalue")];
 
 /// What other hosts and servers call things, and what it is here.
-const BY_ANOTHER_NAME: [(&str, &str, &str); 12] = [
+const BY_ANOTHER_NAME: [(&str, &str, &str); 16] = [
     ("Listen", "admin-token", "admin-token-file = \"admin.token\""),
     ("App", "domain", "routes = [\"example.com\"]"),
     ("App", "domains", "routes = [\"example.com\"]"),
@@ -21,6 +20,10 @@ const BY_ANOTHER_NAME: [(&str, &str, &str); 12] = [
     ("App", "variables", "settings = { ... }"),
     ("App", "memory", "limits = { memory-mib = 128 }"),
     ("App", "timeout", "limits = { request-ms = 30000 }"),
+    ("App", "secret", "secrets = { NAME = { file = \"secrets/name\" } }"),
+    ("Secret", "environment", "env = \"NAME\""),
+    ("Secret", "path", "file = \"PATH\""),
+    ("Secret", "value", "file = \"PATH\", and the secret into that file"),
 ];
 
 pub(super) fn is_for_later(table: &str, key: &str) -> bool {
@@ -43,6 +46,12 @@ pub(super) fn for_key(root: &Json, table: &str, path: &[String], known: &[&str],
     }
     if let Some((.., instead)) = BY_ANOTHER_NAME.iter().find(|(of, name, _)| (*of, *name) == (table, &*key)) {
         return Hint::Here(format!("write `{instead}`"));
+    }
+    if table == "Secret" && nearest(known.iter().copied(), &key).is_none() {
+        // Most likely TOML's own dotted key, which makes tables.
+        let help = "write { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }; a name with dots stands in \
+                    quotes: \"DATABASES.default.PASSWORD\" = { ... }";
+        return Hint::Here(help.into());
     }
     if let Some(place) = elsewhere(root, path, &key) {
         return Hint::NotHere(format!("`{key}` belongs in `[{place}]`"));

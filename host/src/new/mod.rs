@@ -3,7 +3,12 @@
 //! The templates are whole projects in `host/templates`, which build and run as they are. What differs from one project to
 //! the next stands in them as words of their own, and is replaced here.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use rust_embed::Embed;
@@ -12,9 +17,9 @@ use crate::init::{checked_name, name_of};
 
 /// Stands for the app's name.
 const NAME: &str = "guesthouse-app";
-/// Stands for a secret that no other project has.
-const SECRET: &str = "guesthouse-secret";
-/// Random bytes of a secret: 256 bits, written as hexadecimal.
+/// The key that a Django project signs with: its manifest names the file, and its .gitignore leaves the folder out.
+const SECRET_KEY: &str = ".secrets/secret-key";
+/// Random bytes of it: 256 bits, written as hexadecimal.
 const SECRET_BYTES: usize = 32;
 
 #[derive(Embed)]
@@ -107,14 +112,11 @@ fn check_empty(dir: &Path) -> Result<()> {
 
 /// Writes the files of a template.
 fn write(template: Template, folder: &Path, name: &str) -> Result<()> {
-    let mut random = [0; SECRET_BYTES];
-    getrandom::fill(&mut random).map_err(|error| anyhow!("there is no randomness for a secret: {error}"))?;
-    let secret = hex::encode(random);
     for path in Templates::iter() {
         let below = path.split_once('/').filter(|(first, _)| *first == template.folder());
         let (Some((_, below)), Some(file)) = (below, Templates::get(&path)) else { continue };
         let text = match str::from_utf8(&file.data) {
-            Ok(text) => text.replace(NAME, name).replace(SECRET, &secret).into_bytes(),
+            Ok(text) => text.replace(NAME, name).into_bytes(),
             Err(_) => file.data.into_owned(),
         };
         let target = folder.join(below);
@@ -122,7 +124,24 @@ fn write(template: Template, folder: &Path, name: &str) -> Result<()> {
             fs::create_dir_all(target.parent().unwrap_or(folder)).and_then(|()| fs::write(&target, text));
         written.with_context(|| format!("cannot write {}", target.display()))?;
     }
-    Ok(())
+    match template {
+        Template::Django => write_secret(&folder.join(SECRET_KEY)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a key that no other project has, for this user alone.
+fn write_secret(path: &Path) -> Result<()> {
+    let mut random = [0; SECRET_BYTES];
+    getrandom::fill(&mut random).map_err(|error| anyhow!("there is no randomness for a secret: {error}"))?;
+    let write = || {
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().mode(0o700).create(folder)?;
+        }
+        let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        writeln!(file, "{}", hex::encode(random))
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Puts a folder where there is none, or what is in it into one that is empty: that may be somebody's current folder.
@@ -139,7 +158,18 @@ fn put(from: &Path, to: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn interfaces_in_templates_are_those_of_the_host() {
+        let ours = crate::build::embedded::Wit::get("deps/guesthouse-secrets/secrets.wit").unwrap().data;
+        for template in ["rust", "rust-p3"] {
+            let path = format!("{template}/wit/deps/guesthouse-secrets.wit");
+            assert_eq!(Templates::get(&path).unwrap().data, ours, "{path}");
+        }
+    }
 
     #[test]
     fn templates_are_written_whole_with_names_and_secrets_of_their_own() {
@@ -156,14 +186,17 @@ mod tests {
             new(template, &folder, Some("shop")).unwrap();
             for name in [file, "guesthouse.toml", "README.md", ".gitignore"] {
                 let text = fs::read_to_string(folder.join(name)).unwrap();
-                assert!(!text.contains(NAME) && !text.contains(SECRET), "{name}: {text}");
+                assert!(!text.contains(NAME), "{name}: {text}");
             }
         }
-        let settings = |name: &str| {
+        let key = |name: &str| {
             new(Template::Django, &dir.path().join(name), None).unwrap();
-            fs::read_to_string(dir.path().join(name).join("mysite/settings.py")).unwrap()
+            let file = dir.path().join(name).join(SECRET_KEY);
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+            fs::read_to_string(file).unwrap()
         };
-        assert_ne!(settings("one"), settings("other"));
+        let (one, other) = (key("one"), key("other"));
+        assert_eq!((one.len(), one == other), (65, false));
         assert!(dir.path().join("one/data/.gitignore").is_file());
     }
 }

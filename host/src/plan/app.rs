@@ -39,6 +39,7 @@ impl Resolver<'_> {
             Some(routes) => self.routes((index, &key, &settings), routes, &mut shared.placed),
             None => Vec::new(),
         };
+        let secrets = self.secrets(table, &settings, &routes);
         let limits = Layered { own: table.limits.as_ref(), base: shared.defaults.limits.as_ref() };
         self.check_limits(&limits);
         let instances = Layered { own: table.instances.as_ref(), base: shared.defaults.instances.as_ref() };
@@ -54,6 +55,7 @@ impl Resolver<'_> {
             source,
             routes,
             settings,
+            secrets,
             instances: instances.instances(),
             limits: limits.limits(),
             grants: self.grants(table.grants.as_ref()),

@@ -87,6 +87,9 @@ impl App {
             route.write(f, self, values)?;
         }
         write_settings(f, "  setting", &self.settings, values)?;
+        for (name, secret) in self.secrets.iter() {
+            writeln!(f, "  secret {name} from {}", secret.source)?;
+        }
         let isolation = match self.instances.isolation {
             Some(Isolation::Request) => "request",
             Some(Isolation::Reuse) => "reuse",

@@ -13,8 +13,13 @@ use crate::{
     report::{Level, Place, Problem, Report, Source},
 };
 
-pub(super) fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<(Plan, Report), Report> {
-    let (mut resolver, manifest) = open(path, env)?;
+pub(super) fn load(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    reads_secrets: bool,
+) -> Result<(Plan, Report), Report> {
+    let (resolver, manifest) = open(path, env)?;
+    let mut resolver = Resolver { reads_secrets, ..resolver };
     let file = absolute(path).unwrap_or_else(|_| path.to_owned());
     let plan = resolver.plan(file, &manifest);
     if resolver.report.has_errors() {
@@ -35,7 +40,7 @@ pub(super) fn open<'a>(
     let dir = file.parent().unwrap_or(Path::new("/")).to_owned();
     let Parsed { source, manifest, unread } =
         manifest::parse(&path.display().to_string(), &text, &mut report);
-    Ok((Resolver { manifest: source, dir, env, report, unread }, manifest))
+    Ok((Resolver { manifest: source, dir, env, report, unread, reads_secrets: false }, manifest))
 }
 
 fn read(path: &Path, report: &mut Report) -> Option<String> {

@@ -16,6 +16,7 @@ mod names;
 mod remote;
 mod resolve;
 mod routes;
+mod secrets;
 mod settings;
 mod source;
 mod variables;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     report::{self, Report},
     router::Table,
+    secrets::Secrets,
     settings::Settings,
 };
 
@@ -84,7 +86,19 @@ impl Plan {
     ///
     /// Every problem of the manifest, errors and warnings alike, where there is at least one error.
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Report), Report> {
-        load::load(path, env)
+        load::load(path, env, true)
+    }
+
+    /// The same for commands that serve nobody: where secrets come from is checked, but none is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::load`].
+    pub fn load_without_secrets(
+        path: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Report), Report> {
+        load::load(path, env, false)
     }
 
     /// Leaves out the apps that are not to be kept, with their routes.
@@ -182,6 +196,8 @@ pub struct App {
     pub routes: Vec<Route>,
     /// The app's settings without any route's overlay.
     pub settings: Arc<Settings>,
+    /// `[apps.NAME.secrets]`: read, and none of them a setting too.
+    pub secrets: Secrets,
     pub instances: Instances,
     pub limits: Limits,
     pub grants: Grants,

@@ -21,6 +21,8 @@ pub(super) struct Resolver<'a> {
     pub(super) report: Report,
     /// What of the manifest was not understood, so that what seems to be missing is not worth a word.
     pub(super) unread: Unread,
+    /// Whether secrets are read, and not only where they come from.
+    pub(super) reads_secrets: bool,
 }
 
 impl Resolver<'_> {

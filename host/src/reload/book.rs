@@ -7,6 +7,7 @@ use super::change::{CanaryShare, LastReload, Trouble};
 use crate::{
     generation::{Code, Recipe, Stats},
     plan::{self, Plan},
+    secrets::Secrets,
     state::{SavedApp, SavedCanary, SavedGeneration, SavedHouse},
 };
 
@@ -61,6 +62,20 @@ impl Entry {
         }
     }
 
+    /// Without the values of its secrets: they are read anew when it is gone back to.
+    fn without_secrets(self) -> Self {
+        let secrets = self.recipe.secrets.unread();
+        self.with_secrets(secrets)
+    }
+
+    /// With other values of its secrets.
+    pub(super) fn with_secrets(self, secrets: Secrets) -> Self {
+        if self.recipe.secrets == secrets {
+            return self;
+        }
+        Self { recipe: Arc::new(self.recipe.with_secrets(secrets)), ..self }
+    }
+
     fn saved(&self) -> SavedGeneration {
         SavedGeneration {
             number: self.number,
@@ -84,15 +99,23 @@ impl Ledger {
         Self { manifest, next: 2, serving, canary: None, kept: Vec::new(), trouble: None }
     }
 
-    /// An app as it was saved, under the manifest of today: what has changed in it since then makes a new generation.
+    /// An app as it was saved, under the manifest of today: what has changed in it since then makes a new generation. Values
+    /// of secrets are not saved: those that come from where they came from are not taken for changed.
     pub(super) fn load(saved: SavedApp, manifest: Arc<Recipe>, keep: usize) -> Self {
+        let known = |secrets: &Secrets| secrets.filled_from(&manifest.secrets);
+        let load = |saved| {
+            let entry = Entry::load(saved);
+            let secrets = known(&entry.recipe.secrets);
+            entry.with_secrets(secrets)
+        };
+        let saved_manifest = saved.manifest.with_secrets(known(&saved.manifest.secrets));
         let mut ledger = Self {
             next: saved.next,
-            serving: Entry::load(saved.serving),
-            canary: saved.canary.map(|canary| (canary.share, Entry::load(canary.generation))),
+            serving: load(saved.serving),
+            canary: saved.canary.map(|canary| (canary.share, load(canary.generation))),
             kept: saved.kept.into_iter().map(Entry::load).collect(),
             trouble: None,
-            manifest: Arc::new(saved.manifest),
+            manifest: Arc::new(saved_manifest),
         };
         let changed = ledger.serving.recipe.changed(&ledger.manifest, &manifest);
         ledger.manifest = manifest;
@@ -112,7 +135,7 @@ impl Ledger {
     /// Puts another generation in the place of the one that serves, which is kept.
     pub(super) fn serve(&mut self, entry: Entry, keep: usize) {
         self.kept.retain(|kept| kept.number != entry.number);
-        let before = std::mem::replace(&mut self.serving, entry);
+        let before = std::mem::replace(&mut self.serving, entry).without_secrets();
         self.kept.insert(0, before);
         self.kept.truncate(keep);
     }

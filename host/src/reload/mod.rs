@@ -11,6 +11,7 @@ mod draft;
 mod gate;
 mod manifest;
 mod publish;
+mod secrets;
 mod start;
 mod status;
 mod swap;

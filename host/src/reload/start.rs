@@ -16,6 +16,7 @@ use super::{
     Manager, Source,
     book::{Book, Entry, Ledger},
     digests::Digests,
+    secrets,
 };
 use crate::{
     canary::Canary,
@@ -89,6 +90,7 @@ impl Manager {
             };
             ledgers.insert(app.name.clone(), ledger);
         }
+        secrets::read_all(&mut ledgers);
         let mut brought = bring_in(&components, wanted_by(&plan, &ledgers, &state)).await;
         if fall_back(&mut ledgers, &brought) {
             brought = bring_in(&components, wanted_by(&plan, &ledgers, &state)).await;

@@ -102,6 +102,10 @@ impl Manager {
             let over = table_from_json(settings)
                 .map_err(|why| refusal(Reason::BadRequest, format!("the settings cannot be used: {why}")))?;
             recipe.settings = Arc::new(recipe.settings.overlaid(&over));
+            if let Some(name) = recipe.secrets.clash(&recipe.settings) {
+                let message = format!("`{name}` is a secret of `{app}`: it cannot be a setting as well");
+                return Err(refusal(Reason::BadRequest, message));
+            }
             for overlay in recipe.overlays.values_mut() {
                 *overlay = Arc::new(overlay.overlaid(&over));
             }
@@ -239,10 +243,11 @@ impl Manager {
         let _changing = self.changing.lock().await;
         let (name, mut ledger, _) = self.present(app)?;
         let from = ledger.serving.number;
-        let differs = target.recipe.differs(&ledger.serving.recipe);
+        let differs = generation.recipe.differs(&ledger.serving.recipe);
         ledger.serving.failed.clone_from(&why);
         // Who goes back by hand knows of its failure.
-        let target = Entry { code: Some(generation.code.clone()), failed: None, ..target };
+        let recipe = generation.recipe.clone();
+        let target = Entry { code: Some(generation.code.clone()), recipe, failed: None, ..target };
         // The one that is left is kept as well: it may be gone back to in its turn.
         ledger.serve(target.clone(), self.keep(app).max(1));
         ledger.canary = None;
@@ -289,6 +294,7 @@ impl Manager {
             let Some((_, planned)) = book.app(app) else { return Err(unknown(app, &book.apps)) };
             (planned.name.clone(), planned.routes.clone())
         };
+        let recipe = self.with_secrets(app, entry).await?;
         let code = match &entry.code {
             Some(code) => code.clone(),
             None => {
@@ -306,8 +312,7 @@ impl Manager {
                 Code::new(linked, &self.components, &wanted, entry.number, &entry.recipe, &routes).await
             }
         };
-        let (recipe, stats) = (entry.recipe.clone(), entry.stats.clone());
-        let engine = self.components.engine();
+        let (stats, engine) = (entry.stats.clone(), self.components.engine());
         Ok(Generation::new((name, entry.number), recipe, code, &routes, stats, engine))
     }
 

@@ -1,10 +1,14 @@
-//! Takes changes of files up by itself: the manifest, the settings files and the components that it names.
+//! Takes changes of files up by itself: the manifest, and the settings files, secrets and components that it names.
 //!
 //! What the system tells of a folder is a hint and no more: what counts is whether one of the files is another one than
 //! before. So it does not matter whether a file was renamed into place, written where it is, or stands behind a link that
 //! was turned.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -53,8 +57,9 @@ impl Manager {
     fn files(&self) -> BTreeMap<PathBuf, Option<Signature>> {
         let book = self.book();
         let components = book.plan.apps.iter().map(|app| &app.component);
+        let secrets = book.plan.apps.iter().flat_map(|app| app.secrets.files()).map(Path::to_owned);
         let paths = [&book.plan.manifest].into_iter().chain(&book.plan.settings_files).chain(components);
-        let paths: Vec<PathBuf> = paths.cloned().collect();
+        let paths: Vec<PathBuf> = paths.cloned().chain(secrets).collect();
         drop(book);
         paths.into_iter().map(|path| (path.clone(), signature(&path))).collect()
     }

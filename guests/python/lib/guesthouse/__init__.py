@@ -1,7 +1,7 @@
 """The guest's side of Guesthouse for Python: what turns an ordinary WSGI project into a component.
 
-Projects need nothing from here. Those that want to read the manifest's settings themselves import
-:mod:`guesthouse.settings`; everything else is machinery:
+Projects need nothing from here. Those that want to read the manifest's settings and secrets themselves import
+:mod:`guesthouse.settings` and :mod:`guesthouse.secrets`; everything else is machinery:
 
 - :mod:`guesthouse.image` runs while the component is built and fills the memory image;
 - :mod:`guesthouse.archive`, :mod:`guesthouse.files` and :mod:`guesthouse.importer` are the captured file system;

@@ -8,7 +8,7 @@ import contextlib
 import re
 import sys
 
-from guesthouse import archive, rehearsal
+from guesthouse import archive, rehearsal, secrets
 
 #: `re` keeps no more than 512.
 PATTERNS_MAX = 400
@@ -25,7 +25,7 @@ def warm(app):
 def rehearse():
     """Runs the framework's own part of some requests. No request depends on it: it may fail."""
     if "django.apps" in sys.modules and sys.modules["django.apps"].apps.ready:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception), secrets.practice():
             rehearsal.rehearse()
 
 

@@ -4,7 +4,8 @@ Nothing of the project has run before: the component holds the libraries, alread
 as code. So a project sees its settings and environment from its first line on, as it would anywhere else.
 
 Where the host takes an image of the app (``snapshot``), all this has happened before the image was taken. Then an instance
-only renews what must not be the same in all of them (``renewal``).
+only renews what must not be the same in all of them (``renewal``), and puts secrets in
+their places (``secrets``).
 """
 
 import gc
@@ -12,7 +13,7 @@ import importlib
 import random
 import sys
 
-from guesthouse import archive, overlay, renewal, settings
+from guesthouse import archive, overlay, renewal, secrets, settings
 
 #: "module:object" or "module:function()", set when the component is made.
 wsgi = None
@@ -56,6 +57,8 @@ def _resume():
     global _before_next
     _before_next = _collect_from_now_on
     renewal.renew()
+    secrets.put_in_place()
+    overlay.put_secrets_in_place()
 
 
 def _collect_from_now_on():
@@ -71,7 +74,7 @@ def _prepare():
     # The directories of the build are gone.
     sys.path[:] = [archive.APP, archive.SITE, archive.STDLIB]
     random.seed()
-    overlay.prepare(settings.as_dict())
+    overlay.prepare(settings.as_dict(), secrets.names())
 
 
 def _load_urls():

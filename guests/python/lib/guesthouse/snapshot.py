@@ -8,7 +8,7 @@ import traceback
 
 from componentize_py_types import Err
 
-from guesthouse import bytecode, files, frameworks, heap, instance, renewal, wsgi
+from guesthouse import bytecode, files, frameworks, heap, instance, renewal, secrets, wsgi
 
 #: How much of a traceback the operator's log is given.
 LINES_MAX = 30
@@ -18,11 +18,14 @@ class Snapshot:
     """The exported interface; componentize-py makes one object of it when the component is made."""
 
     def initialize(self):
+        secrets.begin_image()
         try:
             with files.captured_only():
                 renewal.remember()
                 frameworks.warm(instance.application())
                 bytecode.run_in(frameworks.rehearse)
+            if secrets.too_early is not None:
+                raise secrets.too_early
         except BaseException as error:
             raise Err(describe(error)) from None
         finally:

@@ -1,4 +1,5 @@
-//! What an app finds around it while its image is taken: its settings, its environment, clocks, random numbers and its
+//! What an app finds around it while its image is taken: its settings, the names of its
+//! secrets, its environment, clocks, random numbers and its
 //! output. Files, sockets and outgoing requests are not there: such a call ends it, and is named.
 
 use std::sync::Arc;
@@ -10,17 +11,20 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpVi
 
 use super::Initial;
 use crate::{
-    bindings::{SettingsView, View},
+    bindings::{SecretsData, SecretsView, SettingsView, View},
     engine::{WASI_0_2, WASI_0_3},
     instance::Limiter,
+    secrets::Secrets,
     settings::Settings,
 };
 
 /// Interfaces of which every function is refused, without their versions; those that end with `/` are packages.
 const REFUSED: [&str; 4] =
     ["wasi:filesystem/types", "wasi:sockets/", "wasi:http/outgoing-handler", "wasi:http/client"];
-/// Beside these: the number is another one in each generation, and the image may be the same.
-const GENERATION: (&str, &str) = ("guesthouse:settings/settings", "generation");
+/// Functions that are refused beside these: the number is another one in each generation, and the image may be the same; a
+/// secret would be in the image, and the process that takes it is not told any.
+const REFUSED_ALONE: [(&str, &str); 2] =
+    [("guesthouse:settings/settings", "generation"), ("guesthouse:secrets/secrets", "[method]secret.reveal")];
 /// How versions of WASI begin, and those that the linker has.
 const WASI_VERSIONS: [(&str, &str); 2] = [("0.2.", WASI_0_2), ("0.3.", WASI_0_3)];
 
@@ -36,6 +40,8 @@ pub(super) struct Host {
     http: WasiHttpCtx,
     hooks: NoRequests,
     settings: Arc<Settings>,
+    /// Without their values.
+    secrets: Secrets,
     pub(super) limiter: Limiter,
 }
 
@@ -60,6 +66,7 @@ impl Host {
             http: WasiHttpCtx::new(),
             hooks: NoRequests,
             settings: initial.settings.clone(),
+            secrets: initial.secrets.clone(),
             limiter: Limiter::new(initial.memory_bytes),
         })
     }
@@ -80,6 +87,12 @@ impl WasiHttpView for Host {
 impl SettingsView for Host {
     fn settings(&mut self) -> View<'_> {
         View { settings: &self.settings, generation: 0 }
+    }
+}
+
+impl SecretsView for Host {
+    fn secrets(&mut self) -> SecretsData<'_> {
+        SecretsData { secrets: &self.secrets, table: &mut self.table }
     }
 }
 
@@ -105,7 +118,7 @@ pub(super) fn refuse(linker: &mut Linker<Host>, component: &Component) -> wasmti
         });
         for (name, item) in instance.exports(engine) {
             let ComponentItem::ComponentFunc(function) = item.ty else { continue };
-            if !all && (interface, name) != GENERATION {
+            if !all && !REFUSED_ALONE.contains(&(interface, name)) {
                 continue;
             }
             // `[method]tcp-socket.start-connect` is `start-connect` for who wrote the guest.

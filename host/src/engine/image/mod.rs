@@ -19,13 +19,14 @@ use super::{cache::ComponentDigest, compile};
 use crate::{
     instance::{Identity, Output},
     plan::Dir,
+    secrets::Secrets,
     settings::Settings,
 };
 
 /// The interface by which an app is initialised (wit/settings.wit).
 pub const EXPORT: &str = "guesthouse:settings/snapshot@0.1.0";
 /// Counted up where the same component would give another image.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The hidden command under which this binary takes one image.
 pub const CHILD_COMMAND: &str = "take-image";
 
@@ -38,6 +39,8 @@ pub fn exported(component: &Component) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Initial {
     pub settings: Arc<Settings>,
+    /// Without their values, which nothing that is written down has.
+    pub secrets: Secrets,
     pub env: BTreeMap<String, String>,
     /// Guest path to host directory: what the C library remembers of them has to hold in every instance.
     pub dirs: BTreeMap<String, Dir>,
@@ -51,7 +54,8 @@ impl Initial {
     /// whether there is one.
     pub(super) fn key(&self, component: &ComponentDigest) -> ComponentDigest {
         let dirs: Vec<_> = self.dirs.iter().map(|(path, dir)| (path, dir.write)).collect();
-        let parts = ("image", VERSION, component, &self.settings, &self.env, dirs);
+        let secrets: Vec<_> = self.secrets.names().collect();
+        let parts = ("image", VERSION, component, &self.settings, secrets, &self.env, dirs);
         // Maps with texts as keys, and texts and numbers in them, always have a JSON form.
         ComponentDigest::of_bytes(&serde_json::to_vec(&parts).unwrap_or_default())
     }

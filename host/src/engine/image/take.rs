@@ -19,6 +19,7 @@ use super::{
     host::{self, Host, Refused},
 };
 use crate::{
+    bindings::Handle,
     engine::{
         Ticker, compile,
         config::{self, Concurrency},
@@ -151,6 +152,8 @@ fn kind(entry: &dyn Any) -> &'static str {
         "pollable(s)"
     } else if entry.is::<Descriptor>() {
         "file(s) or folder(s)"
+    } else if entry.is::<Handle>() {
+        "secret(s)"
     } else {
         "other handle(s)"
     }

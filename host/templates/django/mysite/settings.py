@@ -20,7 +20,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # See https://docs.djangoproject.com/en/5.2/howto/deployment/checklist/
 
 # SECURITY WARNING: keep the secret key used in production secret!
-SECRET_KEY = 'django-insecure-guesthouse-secret'
+# In a house it is the secret of that name (guesthouse.toml); manage.py reads it here.
+SECRET_KEY_FILE = BASE_DIR / '.secrets' / 'secret-key'
+SECRET_KEY = SECRET_KEY_FILE.read_text().strip() if SECRET_KEY_FILE.is_file() else ''
 
 # SECURITY WARNING: don't run with debug turned on in production!
 DEBUG = True

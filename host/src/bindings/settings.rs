@@ -1,22 +1,12 @@
-//! Host side of `wit/`: settings, by Guesthouse's own interface and by the standard `wasi:config/store`.
+//! Settings, by Guesthouse's own interface and by the standard `wasi:config/store`.
 //!
 //! Both are answered from the one immutable object of the instance's generation; nothing is copied until a value is
-//! asked for. `wasmtime-wasi-config` is not used: it wants all settings as a map of strings beforehand. WASI itself
-//! comes from `wasmtime-wasi` and `wasmtime-wasi-http`.
+//! asked for. `wasmtime-wasi-config` is not used: it wants all settings as a map of strings beforehand.
 
 use wasmtime::component::{HasData, Linker};
 
+use super::generated::{guesthouse::settings::settings as typed, wasi::config::store as flat};
 use crate::settings::{Settings, ValueRef};
-
-mod generated {
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "guesthouse:settings/imports",
-        imports: { default: trappable },
-    });
-}
-
-use generated::{guesthouse::settings::settings as typed, wasi::config::store as flat};
 
 /// What an instance sees of its settings.
 pub(crate) struct View<'a> {
@@ -71,8 +61,7 @@ fn describe(value: ValueRef<'_>) -> typed::Value {
     }
 }
 
-/// Adds both interfaces to the linker.
-pub(crate) fn add_to_linker<T: SettingsView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: SettingsView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     typed::add_to_linker::<T, HasView>(linker, T::settings)?;
     flat::add_to_linker::<T, HasView>(linker, T::settings)
 }

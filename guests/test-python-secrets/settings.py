@@ -1,0 +1,10 @@
+SECRET_KEY = "of the project"
+CUSTOM_VALUE = "of the project"
+DATABASES = {"default": {"ENGINE": "django.db.backends.dummy", "NAME": "n", "PASSWORD": "of the project"}}
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "app"
+USE_TZ = True
+INSTALLED_APPS = ["django.contrib.messages"]
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware", "django.contrib.messages.middleware.MessageMiddleware"]
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"

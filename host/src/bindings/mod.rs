@@ -1,0 +1,28 @@
+//! Host side of `wit/`: settings and secrets. WASI itself comes from `wasmtime-wasi` and `wasmtime-wasi-http`.
+
+mod secrets;
+mod settings;
+
+use wasmtime::component::Linker;
+
+pub(crate) use self::{
+    secrets::{Handle, SecretsData, SecretsView},
+    settings::{SettingsView, View},
+};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "guesthouse:settings/imports",
+        imports: { default: trappable },
+        with: { "guesthouse:secrets/secrets.secret": super::secrets::Handle },
+    });
+}
+
+/// Adds all of it to the linker.
+pub(crate) fn add_to_linker<T: SettingsView + SecretsView + 'static>(
+    linker: &mut Linker<T>,
+) -> wasmtime::Result<()> {
+    settings::add_to_linker(linker)?;
+    secrets::add_to_linker(linker)
+}
