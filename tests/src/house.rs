@@ -322,7 +322,7 @@ impl Drop for House {
 }
 
 /// The compile cache that all houses of the tests share.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     scratch().join("cache")
 }
 

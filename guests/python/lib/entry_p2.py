@@ -10,6 +10,7 @@ from guesthouse import image  # noqa: E402
 image.begin(os.path.dirname(__file__))
 
 from guesthouse.http_p2 import IncomingHandler  # noqa: E402, F401
+from guesthouse.command import Run  # noqa: E402, F401
 from guesthouse.snapshot import Snapshot  # noqa: E402, F401
 
 image.finish()

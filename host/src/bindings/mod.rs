@@ -1,4 +1,4 @@
-//! Host side of `wit/`: settings and secrets. WASI itself comes from `wasmtime-wasi` and `wasmtime-wasi-http`.
+//! Host side of `wit/`: settings, secrets and the terminal of commands. WASI itself comes from `wasmtime-wasi` and `wasmtime-wasi-http`.
 
 mod secrets;
 mod settings;

@@ -1,17 +1,25 @@
-//! Settings, by Guesthouse's own interface and by the standard `wasi:config/store`.
+//! Settings, by Guesthouse's own interface and by the standard `wasi:config/store`; and the terminal of commands.
 //!
-//! Both are answered from the one immutable object of the instance's generation; nothing is copied until a value is
+//! The settings are answered from the one immutable object of the instance's generation; nothing is copied until a value is
 //! asked for. `wasmtime-wasi-config` is not used: it wants all settings as a map of strings beforehand.
 
 use wasmtime::component::{HasData, Linker};
 
-use super::generated::{guesthouse::settings::settings as typed, wasi::config::store as flat};
-use crate::settings::{Settings, ValueRef};
+use super::generated::{
+    guesthouse::settings::{settings as typed, terminal},
+    wasi::config::store as flat,
+};
+use crate::{
+    settings::{Settings, ValueRef},
+    terminal::Terminal,
+};
 
 /// What an instance sees of its settings.
 pub(crate) struct View<'a> {
     pub settings: &'a Settings,
     pub generation: u64,
+    /// Where the instance runs a command of the operator's.
+    pub terminal: Option<&'a Terminal>,
 }
 
 /// The data of a store whose guest has settings.
@@ -49,6 +57,12 @@ impl flat::Host for View<'_> {
     }
 }
 
+impl terminal::Host for View<'_> {
+    fn set_echo(&mut self, on: bool) -> wasmtime::Result<bool> {
+        Ok(self.terminal.is_some_and(|terminal| terminal.set_echo(on)))
+    }
+}
+
 /// Scalars as they are, lists and tables by their extent.
 fn describe(value: ValueRef<'_>) -> typed::Value {
     match value {
@@ -63,5 +77,6 @@ fn describe(value: ValueRef<'_>) -> typed::Value {
 
 pub(super) fn add_to_linker<T: SettingsView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     typed::add_to_linker::<T, HasView>(linker, T::settings)?;
+    terminal::add_to_linker::<T, HasView>(linker, T::settings)?;
     flat::add_to_linker::<T, HasView>(linker, T::settings)
 }

@@ -162,14 +162,20 @@ fn select<'a>(plan: &'a Plan, names: Option<&[String]>) -> Result<Vec<&'a App>, 
         let help = match known {
             Some(app) if app.source.is_some() => continue,
             Some(_) => format!("`{name}` has nothing to build from\nhelp: give it a `source` in {manifest}"),
-            None => match nearest(plan, name) {
-                Some(near) => format!("there is no app `{name}` in {manifest}\nhelp: did you mean `{near}`?"),
-                None => format!("there is no app `{name}` in {manifest}"),
-            },
+            None => no_app(plan, name),
         };
         return Err(Error::NothingToBuild(help));
     }
     Ok(plan.apps.iter().filter(|app| names.iter().any(|name| **name == *app.name)).collect())
+}
+
+/// What is to be said where a plan has no app of this name.
+pub(crate) fn no_app(plan: &Plan, name: &str) -> String {
+    let manifest = plan.manifest.display();
+    match nearest(plan, name) {
+        Some(near) => format!("there is no app `{name}` in {manifest}\nhelp: did you mean `{near}`?"),
+        None => format!("there is no app `{name}` in {manifest}"),
+    }
 }
 
 fn nearest<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {

@@ -3,6 +3,7 @@
 mod admin;
 mod changes;
 mod control;
+mod exec;
 mod lines;
 mod overlay;
 mod serve;
@@ -74,6 +75,22 @@ enum Command {
         /// Only these apps
         #[arg(value_name = "APP")]
         apps: Vec<String>,
+    },
+    /// Run a command of an app, with its settings and grants: `guesthouse exec shop -- migrate`
+    ///
+    /// Of Django projects, the commands of manage.py; of Flask projects, those of `flask`; of all Python projects,
+    /// `python -c CODE`, `python -m MODULE` and `python`. Of other components, what their `wasi:cli/run` does. Standard
+    /// input, output and error are this process's own. The exit status is the command's.
+    ///
+    /// A house that runs is not disturbed. The app is what the manifest says; what was swapped in without it is not seen here.
+    Exec {
+        #[command(flatten)]
+        manifest: ManifestArg,
+        /// The app
+        app: String,
+        /// The command and its arguments
+        #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
     },
     /// Tell the state of a running house: its apps, their generations, requests, failures, latency
     Status {
@@ -216,11 +233,19 @@ fn parse_listen(text: &str) -> Result<ListenAddr, String> {
 #[error("failed")]
 struct Reported;
 
+/// The exit status of a command of an app, where it is not 0.
+#[derive(Debug, thiserror::Error)]
+#[error("ended with exit status {0}")]
+struct Ended(u8);
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Reported>() => ExitCode::FAILURE,
+        Err(error) if error.is::<Ended>() => {
+            error.downcast_ref().map_or(ExitCode::FAILURE, |Ended(status)| ExitCode::from(*status))
+        }
         // Who reads has seen enough, such as `head`.
         Err(error) if error.is::<Unread>() => ExitCode::SUCCESS,
         Err(error) if error.is::<Unfit>() => {
@@ -255,6 +280,7 @@ fn run(command: Command) -> Result<()> {
             let plan = loaded(Plan::load_without_secrets(&manifest.manifest, &env))?;
             runtime()?.block_on(build_apps(&plan, (!apps.is_empty()).then_some(&apps[..])))
         }
+        Command::Exec { manifest, app, args } => exec::exec(&load(&manifest.manifest)?, &app, args),
         Command::Status { house, json } => asking(control::status(house, json)),
         Command::Swap { house, swap } => asking(control::swap(house, swap)),
         Command::Promote { house, app } => asking(control::promote(house, &app)),

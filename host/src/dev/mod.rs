@@ -19,7 +19,7 @@ use self::{bench::Bench, looks::Looks};
 use crate::{
     build::{self, Progress},
     notices::Notices,
-    plan::{Dir, Plan, Source},
+    plan::{App, Dir, Plan, Source},
     reload::{
         Dev, Manager,
         change::{Action, Change},
@@ -156,7 +156,7 @@ impl Workshop {
     /// Makes a plan that suits a house which somebody works on.
     fn adjust(&self, plan: &mut Plan) {
         let bench = self.bench();
-        let folder = plan.manifest.parent().unwrap_or(Path::new("/")).join(FOLDER);
+        let folder = folder(&plan.manifest);
         plan.state_dir = state_dir(&plan.manifest);
         // It is watched from here, with the sources.
         plan.watch = false;
@@ -167,13 +167,7 @@ impl Workshop {
             app.limits.cpu = app.limits.cpu.max(CPU);
             app.limits.request = app.limits.request.max(REQUEST);
             app.limits.stream = app.limits.stream.max(REQUEST);
-            if let Some(Source::Python(python)) = &mut app.source {
-                python.mounted = true;
-                app.component = folder.join(&*app.name).with_extension("wasm");
-                // While an image is taken there are no mounted files.
-                app.instances.snapshot = false;
-                let project = Dir { path: python.dir.clone(), write: false };
-                app.grants.dirs.entry(APP.to_owned()).or_insert(project);
+            if mount(&folder, app) {
                 app.grants.env.insert(SOURCES.to_owned(), bench.version(&app.name).to_string());
             }
         }
@@ -196,6 +190,31 @@ fn told(change: &Change) -> String {
     }
 }
 
+/// Has an app serve from its project's folder, where it is a Python project: nothing is captured.
+fn mount(folder: &Path, app: &mut App) -> bool {
+    let Some(Source::Python(python)) = &mut app.source else { return false };
+    python.mounted = true;
+    app.component = folder.join(&*app.name).with_extension("wasm");
+    // While an image is taken there are no mounted files.
+    app.instances.snapshot = false;
+    let project = Dir { path: python.dir.clone(), write: false };
+    app.grants.dirs.entry(APP.to_owned()).or_insert(project);
+    true
+}
+
+/// Gives an app the component that a workshop has built for it, where that is the only one or the latest.
+pub(crate) fn prefer(plan: &Plan, app: &mut App) {
+    let mut mounted = app.clone();
+    let built = |app: &App| std::fs::metadata(&app.component).and_then(|meta| meta.modified()).ok();
+    if mount(&folder(&plan.manifest), &mut mounted) && built(&mounted) > built(app) {
+        *app = mounted;
+    }
+}
+
+fn folder(manifest: &Path) -> PathBuf {
+    manifest.parent().unwrap_or(Path::new("/")).join(FOLDER)
+}
+
 fn state_dir(manifest: &Path) -> PathBuf {
-    manifest.parent().unwrap_or(Path::new("/")).join(FOLDER).join("state")
+    folder(manifest).join("state")
 }

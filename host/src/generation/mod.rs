@@ -128,6 +128,7 @@ impl Generation {
             grants: self.recipe.grants.clone(),
             stats: self.stats.clone(),
             cut: self.cut.clone(),
+            command: None,
         };
         Pool::new(Arc::new(template), policy(&self.recipe.instances, self.code.linked.concurrent))
     }

@@ -16,6 +16,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView, handler::Pr
 
 use super::{
     clocks,
+    command::Command,
     control::Control,
     exchange::Failure,
     files::Files,
@@ -89,6 +90,8 @@ pub struct Template {
     pub stats: Arc<Stats>,
     /// Ends what still runs of the generation.
     pub cut: CancellationToken,
+    /// Where the instance is to run a command and serves no requests.
+    pub command: Option<Command>,
 }
 
 impl Template {
@@ -146,8 +149,15 @@ impl Template {
 
     fn wasi(&self, identity: &Arc<Identity>, reached: &Reached) -> anyhow::Result<WasiCtx> {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.stdout(Output::new("stdout", identity.clone()));
-        wasi.stderr(Output::new("stderr", identity.clone()));
+        match &self.command {
+            None => {
+                wasi.stdout(Output::new("stdout", identity.clone()));
+                wasi.stderr(Output::new("stderr", identity.clone()));
+            }
+            Some(command) => {
+                wasi.inherit_stdio().args(&command.args);
+            }
+        }
         wasi.wall_clock(clocks::Wall).monotonic_clock(clocks::Monotonic::new());
         for (name, value) in &self.grants.env {
             wasi.env(name, value);
@@ -186,7 +196,12 @@ pub struct Guest {
 
 impl SettingsView for Guest {
     fn settings(&mut self) -> View<'_> {
-        View { settings: &self.template.settings, generation: self.template.generation }
+        let Template { settings, generation, command, .. } = &*self.template;
+        View {
+            settings,
+            generation: *generation,
+            terminal: command.as_ref().map(|command| &command.terminal),
+        }
     }
 }
 

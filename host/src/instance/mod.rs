@@ -6,6 +6,7 @@
 
 mod body;
 mod clocks;
+mod command;
 mod control;
 mod exchange;
 mod files;
@@ -18,6 +19,7 @@ mod pool;
 mod worker;
 
 pub use body::{Body, BodyError};
+pub use command::{Command, NoCommands, run};
 pub use exchange::{Exchange, Failure, Job, Occupied, exchange};
 pub use guest::{Guest, Identity, Printing, Template};
 pub use lane::Lane;

@@ -472,7 +472,7 @@ fn start_error(error: &wasmtime::Error, store: &Store<Guest>, template: &Templat
 }
 
 /// The innermost cause first, since that is what went wrong; then what the host knows beside it.
-fn describe(error: &wasmtime::Error, guest: &Guest, template: &Template) -> String {
+pub(super) fn describe(error: &wasmtime::Error, guest: &Guest, template: &Template) -> String {
     let mut text = error.root_cause().to_string();
     let limits = &template.limits;
     if guest.limiter().refused() {

@@ -22,6 +22,19 @@ pub use tail::{Follower, LINES_KEPT_MAX, Tail};
 /// Lines that may wait to be written.
 const LINES_MAX: usize = 16 * 1024;
 
+/// Starts logging of a process that serves nobody: on standard error, without times, what goes wrong and what takes long.
+pub fn start_beside() {
+    let filter = EnvFilter::try_from_env("GUESTHOUSE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,guesthouse::engine=info"));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .with_ansi(colour);
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
 /// Starts logging. What is still to be written is written when the guard is dropped.
 ///
 /// `GUESTHOUSE_LOG` (syntax of `tracing_subscriber::EnvFilter`, such as `info,access=off` or `debug`) chooses lines,

@@ -51,7 +51,7 @@ def begin(directory):
 
 def finish():
     """Second half, when the bridge stands: checks the project, imports libraries, and tidies up for the snapshot."""
-    from guesthouse import instance, libraries, project, settings
+    from guesthouse import hints, instance, libraries, project, settings
 
     # The build's own directories stay at the end of the path until componentize-py has imported what it made there.
     built = [path for path in sys.path if path not in archive.directories]
@@ -61,6 +61,7 @@ def finish():
     modules = project.check(_config, report)
     _stop_at_errors(report)
     libraries.load(_config, modules, report)
+    hints.install()
     _stop_at_errors(report)
     if _config.get("mounted"):
         archive.leave_to_host(archive.APP)

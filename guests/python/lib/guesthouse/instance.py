@@ -31,6 +31,14 @@ def application():
     return _application
 
 
+def prepare():
+    """What a command needs: settings in place, nothing of the project loaded yet."""
+    global _before_next
+    if _before_next is _start:
+        _prepare()
+        _before_next = _start_prepared
+
+
 def snapshot_taken():
     """From here on, this memory is the image: whoever asks for the application next runs in an instance of its own."""
     global _before_next
@@ -38,12 +46,20 @@ def snapshot_taken():
 
 
 def _start():
+    _start_with(_prepare)
+
+
+def _start_prepared():
+    _start_with(lambda: None)
+
+
+def _start_with(prepare):
     global _application, _failure, _before_next
     if _failure is not None:
         # Trying again would mostly hide the cause: Django, for one, only says that it cannot be set up twice.
         raise RuntimeError("the project could not be loaded (see the cause above)") from _failure
     try:
-        _prepare()
+        prepare()
         _application = _load(wsgi)
         if archive.mounted:
             _load_urls()

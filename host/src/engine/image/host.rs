@@ -86,7 +86,7 @@ impl WasiHttpView for Host {
 
 impl SettingsView for Host {
     fn settings(&mut self) -> View<'_> {
-        View { settings: &self.settings, generation: 0 }
+        View { settings: &self.settings, generation: 0, terminal: None }
     }
 }
 
