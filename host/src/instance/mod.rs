@@ -10,6 +10,7 @@ mod control;
 mod exchange;
 mod files;
 mod guest;
+mod keyvalue;
 mod lane;
 mod limiter;
 mod outgoing;
@@ -20,6 +21,8 @@ mod worker;
 pub use body::{Body, BodyError};
 pub use exchange::{Exchange, Failure, Job, Occupied, exchange};
 pub use guest::{Guest, Identity, Printing, Template};
+pub(crate) use keyvalue::add_resources as add_keyvalue_resources;
+pub use keyvalue::{Bucket, Cas, Trouble};
 pub use lane::Lane;
 pub(crate) use limiter::Limiter;
 pub(crate) use output::Output;
@@ -31,5 +34,6 @@ pub(crate) fn add_to_linker(
     concurrent: bool,
 ) -> wasmtime::Result<()> {
     outgoing::add_to_linker(linker, concurrent)?;
-    files::add_to_linker(linker, concurrent)
+    files::add_to_linker(linker, concurrent)?;
+    keyvalue::add_to_linker(linker)
 }
