@@ -21,6 +21,7 @@ pub mod generation;
 pub mod house;
 pub mod init;
 pub mod instance;
+mod keyvalue;
 mod listener;
 pub mod log;
 pub mod manifest;

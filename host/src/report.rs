@@ -3,7 +3,7 @@
 //! A [`Report`] holds all problems of one run. Whether it is coloured is the caller's choice: this module knows neither
 //! terminals nor the environment.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Group, Renderer, Snippet, normalize_untrusted_str};
 
@@ -142,7 +142,11 @@ impl Problem {
         };
         files
             .into_iter()
-            .map(|file| Snippet::source(&*file.text).path(&*file.name).annotations(annotations(file)))
+            .map(|file| {
+                Snippet::source(without_passwords(&file.text))
+                    .path(&*file.name)
+                    .annotations(annotations(file))
+            })
             .collect()
     }
 }
@@ -165,6 +169,33 @@ impl Place {
         let line = span.lines().next().unwrap_or_default();
         start..start + line.trim_end().len()
     }
+}
+
+/// A text in which passwords in URLs (`scheme://user:password@host`, `?pass=password`) are stars, as many as they have
+/// bytes: places stay as they are. Where a variable stands for the password there is nothing to hide.
+fn without_passwords(text: &str) -> Cow<'_, str> {
+    let mut shown = Cow::Borrowed(text);
+    let mut hide = |from: usize, password: &str| {
+        if !password.contains("${") {
+            shown.to_mut().replace_range(from..from + password.len(), &"*".repeat(password.len()));
+        }
+    };
+    for (at, _) in text.match_indices("://") {
+        let from = at + 3;
+        let url =
+            text.get(from..).and_then(|rest| rest.split(['"', '\'', '\n', '\r']).next()).unwrap_or_default();
+        if let Some((user, _)) = url.rsplit_once('@')
+            && let Some((name, password)) = user.split_once(':')
+        {
+            hide(from + name.len() + 1, password);
+        }
+        for mark in ["?pass=", "&pass="] {
+            let Some((before, password)) = url.split_once(mark) else { continue };
+            let password = password.split('&').next().unwrap_or_default();
+            hide(from + before.len() + mark.len(), password);
+        }
+    }
+    shown
 }
 
 /// How many problems are shown at once: nobody reads on beyond.

@@ -120,7 +120,7 @@ fn a_route_with_settings_of_its_own_has_an_image_of_its_own() {
 /// A house with an app for each thing that an image does not allow.
 fn house_of_refusals() -> Manifest {
     let mut manifest = Manifest::new().app("no-export", "echo", SNAPSHOT);
-    for does in ["refuse", "trap", "exit", "allocate", "connect", "keep", "generation", "say"] {
+    for does in ["refuse", "trap", "exit", "allocate", "connect", "keep", "generation", "say", "store"] {
         manifest = manifest.app(does, "initialised", &keys(does, does));
     }
     // It may take twice what a request may.
@@ -133,6 +133,7 @@ fn house_of_refusals() -> Manifest {
         .app("open-p3", "initialised-p3", &format!("{}\n{dirs}", keys("open", "open")))
         .app("connect-p3", "initialised-p3", &keys("connect", "connect"))
         .app("say-p3", "initialised-p3", &keys("say", "say"))
+        .app("store-p3", "initialised-p3", &keys("store", "store"))
 }
 
 static REFUSALS: SharedHouse = SharedHouse::new();
@@ -195,6 +196,12 @@ fn a_socket() {
     let why = "it called wasi:sockets/tcp-create-socket create-tcp-socket while its image was taken";
     assert_refused("connect", why);
     assert_refused("connect-p3", why);
+}
+
+#[test]
+fn a_key_value_store() {
+    assert_refused("store", "it called wasi:keyvalue/store open while its image was taken");
+    assert_refused("store-p3", "it called wasi:keyvalue/store open while its image was taken");
 }
 
 #[test]

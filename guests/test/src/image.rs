@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value as Json, json};
 use wasip2::clocks::monotonic_clock::{self, Pollable};
 
-use crate::{bindings::guesthouse::settings::settings, secrets};
+use crate::{bindings::guesthouse::settings::settings, keyvalue::wasi::keyvalue0_2_0_draft2::store, secrets};
 
 /// The bindings of the interface that a guest exports.
 pub mod bindings {
@@ -71,6 +71,7 @@ pub fn initialize() -> Result<(), String> {
         "reveal" => drop(secrets::reveal("KEY")),
         "keep-secret" => KEPT_SECRETS.with_borrow_mut(|kept| kept.push(secrets::handle("KEY"))),
         "ask-secret" => drop((secrets::names(), secrets::handle("KEY"))),
+        "store" => drop(store::open("default")),
         "generation" => drop(settings::generation()),
         "say" => {
             println!("initialised with {}", text("MARK"));

@@ -10,6 +10,7 @@ pub mod marks;
 pub mod p2;
 pub mod p3;
 pub mod secrets;
+pub mod stores;
 pub mod target;
 pub mod version;
 
@@ -19,6 +20,16 @@ pub use wasip3;
 /// The bindings of `wit/settings.wit`.
 pub mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "guesthouse:settings/imports", generate_all });
+}
+
+/// The bindings of `wasi:keyvalue`, in its second draft.
+pub mod keyvalue {
+    wit_bindgen::generate!({ path: "../../wit", world: "guesthouse:settings/keyvalue", generate_all });
+}
+
+/// The bindings of `wasi:keyvalue`, in its first draft.
+pub mod keyvalue_draft {
+    wit_bindgen::generate!({ path: "../../wit", world: "guesthouse:settings/keyvalue-draft", generate_all });
 }
 
 /// What `/ok` answers.

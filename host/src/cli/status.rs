@@ -207,6 +207,7 @@ mod tests {
             waiting: 0,
             outgoing: 0,
             refused: 0,
+            keyvalue_refused: 0,
             memory_bytes: 0,
             memory_refused: 0,
             lines_dropped: 0,

@@ -127,7 +127,7 @@ impl Engine {
         let sequential = wasmtime::Engine::same(component.engine(), &self.sequential.engine);
         let linking = if sequential { &self.sequential } else { &self.concurrent };
         let pre = linking.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
-            "it imports what this host does not provide (WASI 0.2 and 0.3, wasi:http, wasi:config, \
+            "it imports what this host does not provide (WASI 0.2 and 0.3, wasi:http, wasi:config, wasi:keyvalue, \
              guesthouse:settings and guesthouse:secrets are provided)",
         )?;
         if let Ok(service) = p3::bindings::ServicePre::new(pre.clone()) {

@@ -31,6 +31,7 @@ pub use self::{
 use crate::{
     engine::Engine,
     instance::{Failure, Policy, Pool, Template},
+    keyvalue::{Granted, Stores},
     plan,
 };
 
@@ -43,6 +44,7 @@ pub struct Generation {
     /// The app's routes in the house that this generation serves in.
     pub routes: Vec<plan::Route>,
     pub stats: Arc<Stats>,
+    keyvalue: Arc<Granted>,
     /// One pool for each distinct settings object among the app's routes.
     pools: Vec<Arc<Open>>,
     /// For each route, the index of its pool.
@@ -65,10 +67,11 @@ impl Generation {
         recipe: Arc<Recipe>,
         code: Code,
         routes: &[plan::Route],
-        stats: Arc<Stats>,
+        (stats, stores): (Arc<Stats>, Arc<Stores>),
         engine: &Arc<Engine>,
     ) -> Self {
         let admission = Arc::new(Admission::new(&recipe.limits));
+        let keyvalue = Arc::new(Granted::new(stores, &recipe.grants.keyvalue));
         let new = Self {
             app,
             number,
@@ -76,6 +79,7 @@ impl Generation {
             code,
             routes: Vec::new(),
             stats,
+            keyvalue,
             pools: Vec::new(),
             route_pools: Vec::new(),
             admission,
@@ -109,6 +113,7 @@ impl Generation {
             code: self.code.clone(),
             routes: routes.to_vec(),
             stats: self.stats.clone(),
+            keyvalue: self.keyvalue.clone(),
             pools,
             route_pools,
             admission: self.admission.clone(),
@@ -126,6 +131,7 @@ impl Generation {
             secrets: self.recipe.secrets.clone(),
             limits: self.recipe.limits.clone(),
             grants: self.recipe.grants.clone(),
+            keyvalue: self.keyvalue.clone(),
             stats: self.stats.clone(),
             cut: self.cut.clone(),
             command: None,

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     instance::Failure,
+    keyvalue,
     outgoing::{Refusals, Usage},
     taken::Taken,
 };
@@ -49,6 +50,7 @@ pub struct Stats {
     /// Requests that were not served whole, and what was refused to instances.
     pub(crate) causes: Causes,
     pub outgoing: Arc<Usage>,
+    pub keyvalue: keyvalue::Usage,
     pub lines: Arc<Lines>,
     pub memory: Memory,
     /// Instances that do not count against what all apps share.

@@ -20,6 +20,7 @@ use super::{
     control::Control,
     exchange::Failure,
     files::Files,
+    keyvalue,
     limiter::Limiter,
     outgoing::{self, Access, Hooks, Reached},
     output::Output,
@@ -28,6 +29,7 @@ use crate::{
     bindings::{SecretsData, SecretsView, SettingsView, View},
     engine::{self, Linked},
     generation::{Lines, Living, Stats},
+    keyvalue::Granted,
     plan::{self, Grants, Limits},
     secrets::Secrets,
     settings::Settings,
@@ -87,6 +89,8 @@ pub struct Template {
     pub secrets: Secrets,
     pub limits: Limits,
     pub grants: Grants,
+    /// The stores of `grants.keyvalue`.
+    pub keyvalue: Arc<Granted>,
     pub stats: Arc<Stats>,
     /// Ends what still runs of the generation.
     pub cut: CancellationToken,
@@ -225,6 +229,10 @@ impl Guest {
 
     pub(super) fn files(&mut self) -> &mut Files {
         &mut self.files
+    }
+
+    pub(super) fn keyvalue(&mut self) -> keyvalue::View<'_> {
+        keyvalue::View { table: &mut self.table, template: &self.template }
     }
 
     pub(super) fn limiter(&self) -> &Limiter {

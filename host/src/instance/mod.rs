@@ -11,6 +11,7 @@ mod control;
 mod exchange;
 mod files;
 mod guest;
+mod keyvalue;
 mod lane;
 mod limiter;
 mod outgoing;
@@ -22,6 +23,8 @@ pub use body::{Body, BodyError};
 pub use command::{Command, NoCommands, run};
 pub use exchange::{Exchange, Failure, Job, Occupied, exchange};
 pub use guest::{Guest, Identity, Printing, Template};
+pub(crate) use keyvalue::add_resources as add_keyvalue_resources;
+pub use keyvalue::{Bucket, Cas, Trouble};
 pub use lane::Lane;
 pub(crate) use limiter::Limiter;
 pub(crate) use output::Output;
@@ -33,5 +36,6 @@ pub(crate) fn add_to_linker(
     concurrent: bool,
 ) -> wasmtime::Result<()> {
     outgoing::add_to_linker(linker, concurrent)?;
-    files::add_to_linker(linker, concurrent)
+    files::add_to_linker(linker, concurrent)?;
+    keyvalue::add_to_linker(linker)
 }

@@ -9,7 +9,7 @@ use serde::{
 };
 use toml::Spanned;
 
-use super::{Route, RouteTable};
+use super::{KeyvalueStore, Route, RouteTable};
 
 /// A value and its span in the text of the manifest, in bytes.
 #[derive(Debug, Clone, Default)]
@@ -128,28 +128,44 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
-/// By hand, as the untagged form of serde loses the places within the table.
 impl<'de> Deserialize<'de> for Route {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct StringOrTable;
+        string_or_table(deserializer, Route::Pattern, |table: RouteTable| Route::Table(Box::new(table)))
+    }
+}
 
-        impl<'de> Visitor<'de> for StringOrTable {
-            type Value = Route;
+impl<'de> Deserialize<'de> for KeyvalueStore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        string_or_table(deserializer, KeyvalueStore::Url, KeyvalueStore::Table)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a table")
-            }
+/// By hand, as the untagged form of serde loses the places within the table.
+fn string_or_table<'de, D: Deserializer<'de>, T: Deserialize<'de>, V>(
+    deserializer: D,
+    of_string: fn(String) -> V,
+    of_table: fn(T) -> V,
+) -> Result<V, D::Error> {
+    struct StringOrTable<T, V> {
+        of_string: fn(String) -> V,
+        of_table: fn(T) -> V,
+    }
 
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Route::Pattern(text.to_owned()))
-            }
+    impl<'de, T: Deserialize<'de>, V> Visitor<'de> for StringOrTable<T, V> {
+        type Value = V;
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let table = RouteTable::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Route::Table(Box::new(table)))
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string or a table")
         }
 
-        deserializer.deserialize_any(StringOrTable)
+        fn visit_str<E>(self, text: &str) -> Result<V, E> {
+            Ok((self.of_string)(text.to_owned()))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(self.of_table)
+        }
     }
+
+    deserializer.deserialize_any(StringOrTable { of_string, of_table })
 }

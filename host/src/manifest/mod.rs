@@ -23,6 +23,7 @@ pub use parse::{Parsed, parse};
 pub use recover::Unread;
 pub(crate) use schema::OneLine;
 pub use schema::schema;
+pub(crate) use suggest::nearest;
 pub use value::{Kind, Layer, Value};
 
 /// What holds where the manifest says nothing. The manual names the same numbers by way of the schema.
@@ -61,6 +62,15 @@ pub mod defaults {
     pub const OUTGOING: u64 = 128;
     pub const OUTGOING_MS: u64 = 30_000;
     pub const OUTGOING_BODY_MIB: u64 = 64;
+
+    pub const KEYVALUE_VALUE_KIB: u64 = 1_024;
+    pub const KEYVALUE_KEY_BYTES: u64 = 1_024;
+    pub const KEYVALUE_KEYS: u64 = 1_000;
+    pub const KEYVALUE_BATCH_KIB: u64 = 4_096;
+    pub const KEYVALUE_MEMORY_MIB: u64 = 64;
+    pub const KEYVALUE_FILE_MIB: u64 = 1_024;
+    pub const KEYVALUE_WAITING: u64 = 64;
+    pub const KEYVALUE_MS: u64 = 5_000;
 
     pub const PROBE_PATH: &str = "/";
     pub const PROBE_STATUS: u64 = 200;
@@ -386,6 +396,30 @@ pub struct Limits {
     /// MiB that the body of an outgoing request may have, and that of its answer.
     #[schemars(range(min = 1, max = 1_048_576), extend("default" = defaults::OUTGOING_BODY_MIB))]
     pub outgoing_body_mib: Option<Located<u64>>,
+    /// KiB that a value in a key-value store may have.
+    #[schemars(range(min = 1, max = 524_288), extend("default" = defaults::KEYVALUE_VALUE_KIB))]
+    pub keyvalue_value_kib: Option<Located<u64>>,
+    /// Bytes that a key in a key-value store may have.
+    #[schemars(range(min = 1, max = 65_536), extend("default" = defaults::KEYVALUE_KEY_BYTES))]
+    pub keyvalue_key_bytes: Option<Located<u64>>,
+    /// Keys that one operation on a key-value store may name, and that a page of a list has.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = defaults::KEYVALUE_KEYS))]
+    pub keyvalue_keys: Option<Located<u64>>,
+    /// KiB that the values of one operation on several keys may have together.
+    #[schemars(range(min = 1, max = 524_288), extend("default" = defaults::KEYVALUE_BATCH_KIB))]
+    pub keyvalue_batch_kib: Option<Located<u64>>,
+    /// MiB of each key-value store in memory.
+    #[schemars(range(min = 1, max = 1_048_576), extend("default" = defaults::KEYVALUE_MEMORY_MIB))]
+    pub keyvalue_memory_mib: Option<Located<u64>>,
+    /// MiB of each key-value store in an SQLite file.
+    #[schemars(range(min = 1, max = 16_777_216), extend("default" = defaults::KEYVALUE_FILE_MIB))]
+    pub keyvalue_file_mib: Option<Located<u64>>,
+    /// Operations on key-value stores that the app may have at work at once, over all its instances.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = defaults::KEYVALUE_WAITING))]
+    pub keyvalue_waiting: Option<Located<u64>>,
+    /// Milliseconds that an operation on a key-value store may take.
+    #[schemars(range(min = 1, max = MS_MAX), extend("default" = defaults::KEYVALUE_MS))]
+    pub keyvalue_ms: Option<Located<u64>>,
 }
 
 /// What an app may touch beside its settings: nothing that is not named here.
@@ -406,6 +440,9 @@ pub struct Grants {
     pub networks: Option<Vec<Located<String>>>,
     /// Folders of the host, by the absolute path under which the app sees them.
     pub dirs: Option<Entries<Located<Dir>>>,
+    /// Key-value stores, by the names that the app opens them with: `memory`, `sqlite:data/kv.sqlite3` (relative to the
+    /// manifest), `redis://127.0.0.1:6379/0`.
+    pub keyvalue: Option<Entries<Located<KeyvalueStore>>>,
     /// Environment variables of the app. Those of the host are never passed on.
     pub env: Option<Entries<Located<String>>>,
 }
@@ -420,6 +457,28 @@ pub struct Dir {
     /// Whether the app may write there.
     #[schemars(extend("default" = false))]
     pub write: Option<bool>,
+}
+
+/// A key-value store: where it is, or a table with that and what goes with it.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum KeyvalueStore {
+    /// `memory`, `sqlite:PATH`, `redis://[user[:password]@]host[:port][/database][?prefix=...]` or
+    /// `redis+unix:///PATH[?db=0&prefix=...]`. A password is to come from a variable: `${REDIS_PASSWORD}`.
+    Url(String),
+    Table(KeyvalueTable),
+}
+
+/// A key-value store with what goes with it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KeyvalueTable {
+    /// Where it is, as in the short form.
+    #[schemars(required)]
+    pub url: Option<Located<String>>,
+    /// What all keys on a Redis server begin with; the app does not see it. By default the names of the app and of the
+    /// store, `shop:default:`. Apps with the same prefix share their keys.
+    pub prefix: Option<Located<String>>,
 }
 
 /// A request that a new generation of an app must answer before it serves.

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 /// Keys that are spoken for and that this version does not have yet: the name of the table in the schema, and the key.
-const NOT_YET: [(&str, &str); 3] = [("App", "middleware"), ("App", "static"), ("Grants", "keyvalue")];
+const NOT_YET: [(&str, &str); 2] = [("App", "middleware"), ("App", "static")];
 
 /// What other hosts and servers call things, and what it is here.
 const BY_ANOTHER_NAME: [(&str, &str, &str); 16] = [
@@ -64,7 +64,7 @@ pub(super) fn for_key(root: &Json, table: &str, path: &[String], known: &[&str],
 }
 
 /// The known word that is most like another, if any is like it at all.
-pub(super) fn nearest<'a>(known: impl Iterator<Item = &'a str>, word: &str) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(known: impl Iterator<Item = &'a str>, word: &str) -> Option<&'a str> {
     let distance_max = word.len().max(3) / 3;
     known
         .map(|known| (strsim::osa_distance(known, &word.to_lowercase()), known))

@@ -29,13 +29,15 @@ impl Refusals {
     pub(crate) fn tell(&self, app: &str, what: &str, target: impl fmt::Display, help: impl fmt::Display) {
         let mut target = target.to_string();
         target.truncate(target.floor_char_boundary(TARGET_BYTES));
-        let Some(before) = self.due(format!("{what} {target}"), Instant::now()) else { return };
+        self.say(app, &format!("refused {what} {target}"), help);
+    }
+
+    /// Logs something that went wrong, unless this was said of the same just now.
+    pub(crate) fn say(&self, app: &str, what: &str, why: impl fmt::Display) {
+        let Some(before) = self.due(what.to_owned(), Instant::now()) else { return };
         match before {
-            0 => tracing::warn!(app, "refused {what} {target}: {help}"),
-            _ => tracing::warn!(
-                app,
-                "refused {what} {target}: {help} (and {before} times since it was said last)"
-            ),
+            0 => tracing::warn!(app, "{what}: {why}"),
+            _ => tracing::warn!(app, "{what}: {why} (and {before} times since it was said last)"),
         }
     }
 

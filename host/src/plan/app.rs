@@ -58,7 +58,7 @@ impl Resolver<'_> {
             secrets,
             instances: instances.instances(),
             limits: limits.limits(),
-            grants: self.grants(table.grants.as_ref()),
+            grants: self.grants(&name.value, table.grants.as_ref()),
             probe: table.probe.as_ref().map(|probe| self.probe(probe)),
             generations: generations.generations(),
         }

@@ -128,7 +128,17 @@ impl App {
         write!(f, " files={} dirs-mib={}", limits.files, limits.dirs_bytes / MIB)?;
         write!(f, " fields-kib={}", limits.fields_bytes / 1024)?;
         write!(f, " outgoing={} outgoing-ms={}", limits.outgoing, millis(limits.outgoing_wait))?;
-        writeln!(f, " outgoing-body-mib={}", limits.outgoing_body_bytes / MIB)
+        writeln!(f, " outgoing-body-mib={}", limits.outgoing_body_bytes / MIB)?;
+        if self.grants.keyvalue.is_empty() {
+            return Ok(());
+        }
+        let keyvalue = &limits.keyvalue;
+        write!(f, "  limits keyvalue-value-kib={}", keyvalue.value_bytes / 1024)?;
+        write!(f, " keyvalue-key-bytes={} keyvalue-keys={}", keyvalue.key_bytes, keyvalue.keys)?;
+        write!(f, " keyvalue-batch-kib={}", keyvalue.batch_bytes / 1024)?;
+        write!(f, " keyvalue-memory-mib={}", keyvalue.memory_bytes / MIB)?;
+        write!(f, " keyvalue-file-mib={}", keyvalue.file_bytes / MIB)?;
+        writeln!(f, " keyvalue-waiting={} keyvalue-ms={}", keyvalue.waiting, millis(keyvalue.wait))
     }
 
     fn write_grants(&self, f: &mut String, values: Values) -> fmt::Result {
@@ -147,6 +157,9 @@ impl App {
         for (guest_path, dir) in &self.grants.dirs {
             let access = if dir.write { "read and write" } else { "read" };
             writeln!(f, "  grant dir {guest_path} = {} ({access})", dir.path.display())?;
+        }
+        for (name, store) in &self.grants.keyvalue {
+            writeln!(f, "  grant keyvalue {name} = {store}")?;
         }
         for (name, value) in &self.grants.env {
             match values {

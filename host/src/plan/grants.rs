@@ -12,13 +12,14 @@ use crate::{
 };
 
 impl Resolver<'_> {
-    pub(super) fn grants(&mut self, grants: Option<&manifest::Grants>) -> Grants {
+    pub(super) fn grants(&mut self, app: &str, grants: Option<&manifest::Grants>) -> Grants {
         let Some(grants) = grants else { return Grants::default() };
         let http = grants.http.iter().flatten().filter_map(|text| self.origin(text)).collect();
         let tcp = grants.tcp.iter().flatten().filter_map(|text| self.service(text, "TCP")).collect();
         let udp = grants.udp.iter().flatten().filter_map(|text| self.service(text, "UDP")).collect();
         let networks = grants.networks.iter().flatten().filter_map(|text| self.network(text)).collect();
-        Grants { http, tcp, udp, networks, dirs: self.dirs(grants), env: self.guest_env(grants) }
+        let keyvalue = self.keyvalue(app, grants);
+        Grants { http, tcp, udp, networks, dirs: self.dirs(grants), keyvalue, env: self.guest_env(grants) }
     }
 
     /// An entry of `tcp` or `udp`.

@@ -72,6 +72,7 @@ impl Layered<'_, manifest::Limits> {
             outgoing_body_bytes: self
                 .number(|table| table.outgoing_body_mib.as_ref(), defaults::OUTGOING_BODY_MIB)
                 * MIB,
+            keyvalue: self.keyvalue(),
         }
     }
 }

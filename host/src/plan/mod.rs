@@ -10,6 +10,7 @@ mod describe;
 mod explain;
 mod generations;
 mod grants;
+mod keyvalue;
 mod limits;
 mod load;
 mod names;
@@ -31,6 +32,7 @@ use std::{
 
 pub use address::ListenError;
 pub use explain::{Explanation, UrlError, explain};
+pub use keyvalue::{Keyvalue, KeyvalueLimits, Password, RedisAddress, RedisServer};
 pub(crate) use limits::log_lines;
 pub use remote::{RemoteHost, RemoteHostError};
 
@@ -371,6 +373,9 @@ pub struct Limits {
     /// `outgoing-body-mib` (default 64): bytes of an outgoing request's body, and of the body of its answer.
     #[serde(default = "limits::outgoing_body_bytes")]
     pub outgoing_body_bytes: u64,
+    /// `keyvalue-*`: what may be done with key-value stores.
+    #[serde(default)]
+    pub keyvalue: KeyvalueLimits,
 }
 
 /// `[apps.NAME.grants]`: all that a guest may touch beside its settings. Nothing by default.
@@ -388,6 +393,9 @@ pub struct Grants {
     pub networks: Vec<ipnet::IpNet>,
     /// `dirs`: guest path to host directory.
     pub dirs: BTreeMap<String, Dir>,
+    /// `keyvalue`: stores by the names that the app opens them with.
+    #[serde(default)]
+    pub keyvalue: BTreeMap<String, Keyvalue>,
     /// `env`: environment variables, given as written. The host's own environment is never inherited.
     pub env: BTreeMap<String, String>,
 }

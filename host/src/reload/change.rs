@@ -244,6 +244,9 @@ pub struct GenerationStatus {
     /// Outgoing calls that were refused, for want of a grant or over a limit.
     #[serde(default)]
     pub refused: u64,
+    /// Operations on key-value stores that were refused, for want of a grant or over a limit.
+    #[serde(default)]
+    pub keyvalue_refused: u64,
     /// Bytes of memory that its instances have been given.
     #[serde(default)]
     pub memory_bytes: usize,

@@ -80,7 +80,8 @@ impl Manager {
         }
         let stats: Arc<Stats> = Arc::default();
         let engine = self.components.engine();
-        let generation = Generation::new((app, number), recipe, code, &routes, stats.clone(), engine);
+        let own = (stats.clone(), self.stores.of(&app));
+        let generation = Generation::new((app, number), recipe, code, &routes, own, engine);
         try_start(&generation, instances, &mut took).await?;
         if let Some(wanted) = &probe {
             let begun = Instant::now();

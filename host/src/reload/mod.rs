@@ -38,6 +38,7 @@ use crate::{
     engine::{Components, cache::ComponentDigest},
     generation::{self, Stats},
     house::Current,
+    keyvalue,
     notices::Notices,
     plan::{ListenAddr, Plan},
     server::Server,
@@ -76,6 +77,8 @@ pub struct Manager {
     source: Source,
     components: Components,
     state: State,
+    /// Key-value stores, which outlive generations.
+    stores: keyvalue::Registry,
     current: Current,
     server: Server,
     book: Mutex<Book>,

@@ -26,6 +26,7 @@ use crate::{
     },
     generation::{Code, Generation, Recipe},
     house::{Counters, House, Tenant},
+    keyvalue::Registry,
     plan::{self, Plan},
     report::{Problem, Report},
     server::Server,
@@ -96,7 +97,8 @@ impl Manager {
             brought = bring_in(&components, wanted_by(&plan, &ledgers, &state)).await;
         }
         take_images(&plan, &mut ledgers, &brought, &components, &state).await;
-        let apps = tenants(&plan, &mut ledgers, &brought, engine)?;
+        let stores = Registry::default();
+        let apps = tenants(&plan, &mut ledgers, &brought, &stores, engine)?;
         let current = Arc::new(ArcSwap::from_pointee(House {
             server: Arc::new(plan.server.clone()),
             routes: Arc::new(plan.routes.clone()),
@@ -109,6 +111,7 @@ impl Manager {
             source,
             components,
             state,
+            stores,
             server: Server::new(current.clone()),
             current,
             book: Mutex::new(Book { plan, apps: ledgers, last_reload: None, refused: BTreeMap::new() }),
@@ -289,6 +292,7 @@ fn tenants(
     plan: &Plan,
     ledgers: &mut BTreeMap<Arc<str>, Ledger>,
     brought: &Brought,
+    stores: &Registry,
     engine: &Arc<Engine>,
 ) -> Result<Vec<Tenant>> {
     let mut report = Report::default();
@@ -299,7 +303,8 @@ fn tenants(
             Some(Err(error)) => Err(format!("{error:#}")),
             _ => {
                 let code = entry.code.clone().ok_or("it was not brought in")?;
-                let (recipe, stats) = (entry.recipe.clone(), entry.stats.clone());
+                let recipe = entry.recipe.clone();
+                let stats = (entry.stats.clone(), stores.of(&app.name));
                 let id = (app.name.clone(), entry.number);
                 Ok(Arc::new(Generation::new(id, recipe, code, &app.routes, stats, engine)))
             }

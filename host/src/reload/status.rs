@@ -91,6 +91,7 @@ fn generation_status(entry: &Entry, generation: Option<&Arc<Generation>>) -> Gen
         instances: stats.instances(),
         outgoing: stats.outgoing.open(),
         refused: stats.outgoing.refused(),
+        keyvalue_refused: stats.keyvalue.refused(),
         memory_bytes: stats.memory.bytes(),
         memory_refused: stats.memory.refused(),
         lines_dropped: stats.lines.dropped(),

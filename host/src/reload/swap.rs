@@ -312,8 +312,8 @@ impl Manager {
                 Code::new(linked, &self.components, &wanted, entry.number, &entry.recipe, &routes).await
             }
         };
-        let (stats, engine) = (entry.stats.clone(), self.components.engine());
-        Ok(Generation::new((name, entry.number), recipe, code, &routes, stats, engine))
+        let (own, engine) = ((entry.stats.clone(), self.stores.of(&name)), self.components.engine());
+        Ok(Generation::new((name, entry.number), recipe, code, &routes, own, engine))
     }
 
     /// Where the bytes of a component may be: in the store, or where the manifest has them.

@@ -19,8 +19,13 @@ use crate::{
 };
 
 /// Interfaces of which every function is refused, without their versions; those that end with `/` are packages.
-const REFUSED: [&str; 4] =
-    ["wasi:filesystem/types", "wasi:sockets/", "wasi:http/outgoing-handler", "wasi:http/client"];
+const REFUSED: [&str; 5] = [
+    "wasi:filesystem/types",
+    "wasi:sockets/",
+    "wasi:http/outgoing-handler",
+    "wasi:http/client",
+    "wasi:keyvalue/",
+];
 /// Functions that are refused beside these: the number is another one in each generation, and the image may be the same; a
 /// secret would be in the image, and the process that takes it is not told any.
 const REFUSED_ALONE: [(&str, &str); 2] =
@@ -108,7 +113,9 @@ pub(super) fn refuse(linker: &mut Linker<Host>, component: &Component) -> wasmti
     for (import, item) in component.component_type().imports(engine) {
         let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
         let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-        let known = WASI_VERSIONS.iter().find(|(line, _)| version.starts_with(line));
+        // A draft is compatible with nothing but itself.
+        let known =
+            WASI_VERSIONS.iter().find(|(line, _)| version.starts_with(line) && !version.contains('-'));
         let offered = match known {
             Some((_, offered)) if interface.starts_with("wasi:") => format!("{interface}@{offered}"),
             _ => import.to_owned(),

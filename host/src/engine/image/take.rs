@@ -26,7 +26,7 @@ use crate::{
         functions::Functions,
         linker,
     },
-    instance::Limiter,
+    instance::{self, Limiter},
 };
 
 /// The image of the component that the job names, compiled for the engine that serves.
@@ -102,6 +102,7 @@ async fn initialised(
     concurrency: Concurrency,
 ) -> Result<Instance> {
     let mut linker = linker(component.engine(), concurrency).map_err(anyhow::Error::from)?;
+    instance::add_keyvalue_resources(&mut linker).map_err(anyhow::Error::from)?;
     host::refuse(&mut linker, component).map_err(anyhow::Error::from)?;
     let instance = linker.instantiate_async(&mut *store, component).await.map_err(anyhow::Error::from)?;
     let interface =
