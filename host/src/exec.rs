@@ -13,6 +13,7 @@ use crate::{
     engine::{Components, Engine, Linked, Wanted, cache::Cache, cache::ComponentDigest},
     generation::Stats,
     instance::{self, Command, NoCommands, Template},
+    keyvalue::Granted,
     plan::{App, Plan},
     terminal::Terminal,
 };
@@ -85,6 +86,8 @@ fn template(app: &App, engine: Arc<Engine>, linked: Arc<Linked>, args: Vec<Strin
         secrets: app.secrets.clone(),
         limits,
         grants: app.grants.clone(),
+        // What is in memory only is each process's own.
+        keyvalue: Arc::new(Granted::new(Arc::default(), &app.grants.keyvalue)),
         stats: Arc::new(Stats::default()),
         cut: CancellationToken::new(),
         command: Some(Command {
