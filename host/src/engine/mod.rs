@@ -34,7 +34,7 @@ pub use self::{
 };
 use crate::{
     bindings::{self, SecretsView, SettingsView},
-    instance::{self, Guest, Lane},
+    instance::{self, Guest, Lane, Turns},
 };
 
 /// Time between two epoch ticks, at which computing guests can be interrupted.
@@ -55,6 +55,8 @@ pub struct Engine {
     pub slots: Slots,
     /// Where guests go on that compute for longer than a slice.
     pub lane: Lane,
+    /// Who may have which database.
+    pub turns: Turns,
 }
 
 /// One of wasmtime's engines, with what it offers to components.
@@ -77,7 +79,14 @@ impl Engine {
         let sequential = Linking::new(Concurrency::Off).map_err(anyhow::Error::from)?;
         let concurrent = Linking::new(Concurrency::On).map_err(anyhow::Error::from)?;
         let ticker = Ticker::spawn(vec![sequential.engine.clone(), concurrent.engine.clone()])?;
-        Ok(Self { sequential, concurrent, _ticker: ticker, slots: Slots::default(), lane: Lane::default() })
+        Ok(Self {
+            sequential,
+            concurrent,
+            _ticker: ticker,
+            slots: Slots::default(),
+            lane: Lane::default(),
+            turns: Turns::default(),
+        })
     }
 
     /// Feeds all on which compiled code depends: wasmtime's version and the configuration of the engines.
