@@ -73,7 +73,7 @@ impl Folder {
         let mut options = OpenOptions::new();
         // A pipe that nobody writes to would be waited for.
         options.read(true).custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
-        let _ = options; let fd = std::os::fd::AsRawFd::as_raw_fd(&*self.0); let file = File::open(format!("/proc/self/fd/{fd}/{name}"))?;
+        let file = self.0.open_with(name, &options)?.into_std();
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Ok(None);
