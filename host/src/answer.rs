@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::{instance::Failure, notices::Notice};
+use crate::{instance::Failure, notices::Notice, statics::StaticFailure};
 
 /// Seconds after which a client that was turned away for want of room may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -34,6 +34,8 @@ pub enum Refusal {
     Notice(Arc<Notice>),
     #[error(transparent)]
     Failure(#[from] Failure),
+    #[error(transparent)]
+    Static(#[from] StaticFailure),
 }
 
 impl Refusal {
@@ -45,7 +47,8 @@ impl Refusal {
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
-            Self::Notice(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Notice(_) | Self::Static(StaticFailure::Unreadable(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Static(StaticFailure::Busy(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failure(failure) => match failure {
                 Failure::Trapped(_)
                 | Failure::Instantiation(_)
@@ -95,6 +98,10 @@ impl Refusal {
                     .into()
             }
             Self::Notice(notice) => notice.text.clone(),
+            Self::Static(StaticFailure::Busy(_)) => "The app is busy. Try again in a moment.".into(),
+            Self::Static(StaticFailure::Unreadable(_)) => {
+                "The file cannot be read. The reason is in the host's log.".into()
+            }
             Self::Failure(failure) => match failure {
                 Failure::Cpu(_) | Failure::Timeout(_) | Failure::StreamTimeout(_) => {
                     "The app did not answer in time.".into()

@@ -1,9 +1,12 @@
 //! The house: an immutable picture of all apps, from which every request is served whole. A change makes another house
 //! and puts it in this one's place.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -13,8 +16,9 @@ use crate::{
     canary::Canary,
     generation::Generation,
     notices::Notices,
-    plan::{self, Target},
+    plan::{self, Plan, Target},
     router::Table,
+    statics::StaticFiles,
 };
 
 /// Where the house that serves from now on is found.
@@ -27,6 +31,8 @@ pub struct House {
     /// Leads to an app by its place in `apps`, and to one of its routes.
     pub routes: Arc<Table<Target>>,
     pub apps: Vec<Tenant>,
+    /// The static files of each app, in the order of `apps`: the house's and no generation's, as routes are.
+    pub statics: Vec<Arc<StaticFiles>>,
     pub counters: Arc<Counters>,
     /// What is shown in place of apps, where somebody works on them.
     pub notices: Option<Arc<Notices>>,
@@ -64,6 +70,18 @@ impl Counters {
 }
 
 impl House {
+    /// The static files of the apps of a plan that are in the house, with the counts of the house before.
+    pub fn statics_of(plan: &Plan, apps: &[Tenant], before: &[Arc<StaticFiles>]) -> Vec<Arc<StaticFiles>> {
+        let before: HashMap<&str, &Arc<StaticFiles>> =
+            before.iter().map(|files| (&**files.app(), files)).collect();
+        let planned: HashMap<&str, &plan::App> = plan.apps.iter().map(|app| (&*app.name, app)).collect();
+        let files = apps.iter().filter_map(|tenant| {
+            let app = planned.get(&*tenant.serving.app)?;
+            Some(Arc::new(StaticFiles::new(app, before.get(&*app.name).map(|files| &***files))))
+        });
+        files.collect()
+    }
+
     /// Lets idle instances go.
     pub fn close(&self) {
         for generation in self.apps.iter().flat_map(Tenant::generations) {

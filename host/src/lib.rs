@@ -36,6 +36,7 @@ pub mod secrets;
 pub mod server;
 pub mod settings;
 pub mod state;
+pub mod statics;
 mod taken;
 pub mod terminal;
 mod watching;

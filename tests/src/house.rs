@@ -341,12 +341,25 @@ impl SharedHouse {
     ///
     /// When it does not come up.
     pub fn get(&self, manifest: impl FnOnce() -> Manifest) -> Arc<House> {
+        self.get_in(|| tempfile::tempdir().expect("a folder for the house"), manifest)
+    }
+
+    /// As [`SharedHouse::get`], in a folder with files that the manifest names.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn get_in(
+        &self,
+        folder: impl FnOnce() -> TempDir,
+        manifest: impl FnOnce() -> Manifest,
+    ) -> Arc<House> {
         // A test that failed while it started the house leaves nothing half done.
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(house) = shared.upgrade() {
             return house;
         }
-        let house = Arc::new(House::start(&manifest()));
+        let house = Arc::new(House::start_in(folder(), &manifest().text(), 1, |_| {}));
         *shared = Arc::downgrade(&house);
         house
     }

@@ -35,7 +35,7 @@ fn what(change: &Change) -> String {
         Action::RolledBack => format!("generation {to} serves again (was {from})"),
         Action::Added => format!("added, generation {to} serves"),
         Action::Removed => "removed".to_owned(),
-        Action::Rerouted => "has other routes".to_owned(),
+        Action::Rerouted => "has other routes or static folders".to_owned(),
         Action::Refused => "refused, the old generation serves on".to_owned(),
     }
 }

@@ -92,6 +92,21 @@ fn rows_of(app: &AppStatus) -> Vec<Vec<String>> {
         row.push(draining.in_flight.to_string());
         rows.push(row);
     }
+    if let Some(statics) = &app.statics {
+        let cells = [
+            "",
+            "static files",
+            "",
+            "",
+            &statics.requests.to_string(),
+            &statics.failures.to_string(),
+            "",
+            "",
+            "",
+            &statics.in_flight.to_string(),
+        ];
+        rows.push(cells.map(str::to_owned).to_vec());
+    }
     rows
 }
 
@@ -135,6 +150,12 @@ fn remarks(app: &AppStatus) -> Vec<String> {
         if let Some(why) = &generation.failed {
             remarks.push(format!("{name}: generation {} failed: {why}", generation.number));
         }
+    }
+    if let Some(statics) = app.statics.filter(|statics| statics.refused > 0) {
+        remarks.push(format!(
+            "{name}: {} request(s) for static files refused: `limits.static-files` were being sent already",
+            statics.refused
+        ));
     }
     if let Some(trouble) = &app.trouble {
         remarks.push(format!("{name}: at {}: {}", moment(&trouble.at), trouble.message));
@@ -189,7 +210,9 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reload::change::{CanaryShare, CanaryStatus, DrainingStatus, LastReload, Latency, Trouble};
+    use crate::reload::change::{
+        CanaryShare, CanaryStatus, DrainingStatus, LastReload, Latency, StaticStatus, Trouble,
+    };
 
     fn generation(number: u64) -> GenerationStatus {
         GenerationStatus {
@@ -226,6 +249,7 @@ mod tests {
             canary: Some(CanaryStatus { share, generation: generation(5) }),
             kept: vec![GenerationStatus { failed: Some("it trapped".into()), ..generation(3) }],
             draining: vec![DrainingStatus { number: 2, in_flight: 1 }],
+            statics: Some(StaticStatus { requests: 99, failures: 1, refused: 2, in_flight: 3 }),
             differs_from_manifest: true,
             trouble: Some(Trouble {
                 at: "2026-01-02T03:04:05Z".into(),
@@ -259,8 +283,10 @@ shop  4                      0123456789ab  2026-01-02T03:04:05Z     12345       
       5 canary 5% by cookie  0123456789ab  2026-01-02T03:04:05Z     12345         6     1.2    48.0          3          7        0
       3 kept, failed         0123456789ab  2026-01-02T03:04:05Z     12345         6     1.2    48.0          3          7        0
       2 draining                                                                                                        1
+      static files                                                     99         1                                     3
 
 shop: generation 3 failed: it trapped
+shop: 2 request(s) for static files refused: `limits.static-files` were being sent already
 shop: at 2026-01-02T03:04:05Z: it is no component
 shop: differs from the manifest, by a swap or a rollback
 ";

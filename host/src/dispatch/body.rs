@@ -16,7 +16,10 @@ use tokio::{sync::Notify, time::Sleep};
 use wasmtime_wasi_http::Error as HttpError;
 
 use super::log::Access;
-use crate::instance::{self, BodyError, Failure};
+use crate::{
+    instance::{self, BodyError, Failure},
+    statics,
+};
 
 /// Tells dispatch that the client's body went wrong while the guest reads it.
 #[derive(Default)]
@@ -116,7 +119,27 @@ pub struct Outgoing {
 
 enum Source {
     Guest(instance::Body),
+    File(statics::Body),
     Host(Full<Bytes>),
+}
+
+/// Why an answer ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error(transparent)]
+    Guest(BodyError),
+    #[error(transparent)]
+    File(statics::BodyError),
+}
+
+impl Broken {
+    /// One word for programs that read the log.
+    pub(super) fn cause(&self) -> &'static str {
+        match self {
+            Self::Guest(error) => error.cause(),
+            Self::File(_) => "static-file",
+        }
+    }
 }
 
 impl Outgoing {
@@ -124,26 +147,31 @@ impl Outgoing {
         Self { source: Source::Guest(body), access }
     }
 
+    pub(super) fn file(body: statics::Body, access: Access) -> Self {
+        Self { source: Source::File(body), access }
+    }
+
     pub(super) fn host(bytes: Bytes, access: Access) -> Self {
         Self { source: Source::Host(Full::new(bytes)), access }
     }
 }
 
-fn never(error: Infallible) -> BodyError {
+fn never(error: Infallible) -> Broken {
     match error {}
 }
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         let frame = std::task::ready!(match &mut this.source {
-            Source::Guest(body) => Pin::new(body).poll_frame(cx),
+            Source::Guest(body) => Pin::new(body).poll_frame(cx).map_err(Broken::Guest),
+            Source::File(body) => Pin::new(body).poll_frame(cx).map_err(Broken::File),
             Source::Host(body) => Pin::new(body).poll_frame(cx).map_err(never),
         });
         match &frame {
@@ -157,6 +185,7 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Guest(body) => body.is_end_stream(),
+            Source::File(body) => body.is_end_stream(),
             Source::Host(body) => body.is_end_stream(),
         }
     }
@@ -164,6 +193,7 @@ impl Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Guest(body) => body.size_hint(),
+            Source::File(body) => body.size_hint(),
             Source::Host(body) => body.size_hint(),
         }
     }
@@ -171,9 +201,12 @@ impl Body for Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        if let Source::Guest(body) = &self.source
-            && !body.complete()
-        {
+        let complete = match &self.source {
+            Source::Guest(body) => body.complete(),
+            Source::File(body) => body.complete(),
+            Source::Host(_) => true,
+        };
+        if !complete {
             self.access.cut();
         }
     }

@@ -4,9 +4,11 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Method, StatusCode};
 
+use super::body::Broken;
 use crate::{
     generation::Stats,
     instance::{BodyError, Failure},
+    statics::StaticFailure,
 };
 
 /// What the access log says of one request. Logs itself when dropped.
@@ -17,7 +19,10 @@ pub(super) struct Access {
     pub(super) method: Method,
     pub(super) host: String,
     pub(super) path: String,
-    pub(super) app: Option<(Arc<str>, u64)>,
+    /// The app, and the generation that serves the request: none where the host does with a file.
+    pub(super) app: Option<(Arc<str>, Option<u64>)>,
+    /// Whether the answer is one of the app's static files.
+    pub(super) static_file: bool,
     /// Counts of the generation that serves the request, once it has a place there.
     pub(super) stats: Option<Arc<Stats>>,
     pub(super) status: StatusCode,
@@ -36,6 +41,7 @@ impl Access {
             host: String::new(),
             path: String::new(),
             app: None,
+            static_file: false,
             stats: None,
             // As nginx writes for a client that left before there was an answer.
             status: StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT),
@@ -92,9 +98,9 @@ impl Access {
     }
 
     /// The answer broke off; says why where nobody has yet.
-    pub(super) fn broken(&mut self, error: &BodyError) {
+    pub(super) fn broken(&mut self, error: &Broken) {
         self.cut = true;
-        if matches!(error, BodyError::Failed) || std::mem::replace(&mut self.failed, true) {
+        if matches!(error, Broken::Guest(BodyError::Failed)) || std::mem::replace(&mut self.failed, true) {
             return;
         }
         if let Some(stats) = &self.stats {
@@ -104,8 +110,20 @@ impl Access {
         tracing::error!(app, generation, request = self.request, cause = error.cause(), "{error}");
     }
 
+    /// A static file could not be sent.
+    pub(super) fn static_failed(&mut self, failure: &StaticFailure) {
+        // Being busy is said once a minute, where it is found out.
+        if let StaticFailure::Unreadable(_) = failure {
+            let (app, request) = (self.app().0, self.request);
+            tracing::error!(app, request, path = self.path, cause = failure.cause(), "{failure}");
+        }
+    }
+
     fn app(&self) -> (Option<&str>, Option<u64>) {
-        self.app.as_ref().map(|(app, generation)| (&**app, *generation)).unzip()
+        match &self.app {
+            Some((app, generation)) => (Some(app), *generation),
+            None => (None, None),
+        }
     }
 }
 
@@ -127,6 +145,7 @@ impl Drop for Access {
             bytes = self.bytes,
             // Microseconds are enough.
             ms = (milliseconds * 1e3).round() / 1e3,
+            r#static = self.static_file.then_some(true),
             cut = self.cut.then_some(true),
             "access"
         );

@@ -29,8 +29,11 @@ use crate::{
     canary::Choice,
     forwarded::Peer,
     generation::Generation,
-    house::House,
+    house::{House, Tenant},
     instance::{Body, BodyError, Failure, Occupied, exchange},
+    plan::Target,
+    router::RequestPath,
+    statics::{self, Question, StaticFiles},
 };
 
 /// Serves one request. Never fails: what goes wrong is an answer. `alarm` is a timer at hand.
@@ -45,7 +48,11 @@ where
 {
     let mut access = Access::new(house.counters.next_request(), request.method().clone());
     match answer(&house, peer, request, &mut access, alarm).await {
-        Ok((head, body)) => {
+        Ok(Answer::File((head, body))) => {
+            access.status = head.status;
+            Response::from_parts(head, Outgoing::file(body, access))
+        }
+        Ok(Answer::Guest((head, body))) => {
             access.status = head.status;
             if access.method == Method::HEAD || is_without_content(head.status) {
                 // The guest may write a body all the same, and is not to find its stream broken.
@@ -55,8 +62,10 @@ where
             Response::from_parts(head, Outgoing::guest(body, access))
         }
         Err(refusal) => {
-            if let Refusal::Failure(failure) = &refusal {
-                access.failed(failure);
+            match &refusal {
+                Refusal::Failure(failure) => access.failed(failure),
+                Refusal::Static(failure) => access.static_failed(failure),
+                _ => {}
             }
             access.status = refusal.status();
             let (mut head, text) = refusal.response().into_parts();
@@ -66,7 +75,13 @@ where
     }
 }
 
-type Answer = (http::response::Parts, Body);
+/// An answer and whose it is.
+enum Answer {
+    Guest(GuestAnswer),
+    File(statics::Answer),
+}
+
+type GuestAnswer = (http::response::Parts, Body);
 
 async fn answer<B>(
     house: &House,
@@ -90,15 +105,24 @@ where
         return Err(Refusal::Notice(notice));
     }
     let target = house.routes.lookup(&host, port, &path);
-    let found = target.and_then(|target| Some((house.apps.get(target.app)?, target.route)));
-    let Some((tenant, route)) = found else {
+    let found = target.and_then(|target| Some((house.apps.get(target.app)?, target)));
+    let Some((tenant, target)) = found else {
         return Err(Refusal::UnknownHost {
             host: addressed.authority.clone(),
             path: path.as_str().to_owned(),
         });
     };
+    if let Some((files, question)) = static_question(house, target, tenant, (&path, addressed.request())) {
+        let app = &tenant.serving.app;
+        access.app = Some((app.clone(), None));
+        let sending_max = tenant.serving.recipe.limits.static_files;
+        if let Some(answer) = files.answer(question, sending_max).await? {
+            access.static_file = true;
+            return Ok(Answer::File(answer));
+        }
+    }
     let Choice { generation, cookie } = tenant.choose(addressed.origin.client, addressed.headers());
-    access.app = Some((generation.app.clone(), generation.number));
+    access.app = Some((generation.app.clone(), Some(generation.number)));
     let limits = &generation.recipe.limits;
     if addressed.content_length()?.is_some_and(|length| length > limits.body_bytes) {
         return Err(Failure::BodyTooLarge(limits.body_bytes).into());
@@ -106,11 +130,24 @@ where
     let admitted = generation.admit().await?;
     access.stats = Some(generation.stats.clone());
     let occupied = Occupied { _admitted: admitted, _token: house.counters.busy.token() };
-    let (mut head, body) = serve(house, (&generation, route), addressed, occupied, (access, alarm)).await?;
+    let (mut head, body) =
+        serve(house, (&generation, target.route), addressed, occupied, (access, alarm)).await?;
     if let Some(cookie) = cookie {
         head.headers.append(header::SET_COOKIE, cookie);
     }
-    Ok((head, body))
+    Ok(Answer::Guest((head, body)))
+}
+
+/// What a request asks of the static files of its app, if the app has any.
+fn static_question<'a, B>(
+    house: &'a House,
+    target: &Target,
+    tenant: &Tenant,
+    (path, request): (&RequestPath<'_>, &Request<B>),
+) -> Option<(&'a Arc<StaticFiles>, Question)> {
+    let files = house.statics.get(target.app).filter(|files| files.are_any())?;
+    let below = path.without(&tenant.serving.routes.get(target.route)?.prefix);
+    Some((files, files.question(request, (path.as_str(), below))?))
 }
 
 async fn serve<B>(
@@ -119,7 +156,7 @@ async fn serve<B>(
     addressed: Addressed<B>,
     occupied: Occupied,
     (access, alarm): (&Access, &mut Alarm),
-) -> Result<Answer, Refusal>
+) -> Result<GuestAnswer, Refusal>
 where
     B: http_body::Body<Data = Bytes, Error: Into<HttpError>> + Send + Unpin + 'static,
 {

@@ -48,6 +48,10 @@ impl<B> Addressed<B> {
         Ok(Self { request, origin, authority })
     }
 
+    pub(super) fn request(&self) -> &Request<B> {
+        &self.request
+    }
+
     pub(super) fn headers(&self) -> &HeaderMap {
         self.request.headers()
     }

@@ -9,7 +9,7 @@ use serde::{
 };
 use toml::Spanned;
 
-use super::{KeyvalueStore, Route, RouteTable};
+use super::{KeyvalueStore, Route, RouteTable, StaticFolder};
 
 /// A value and its span in the text of the manifest, in bytes.
 #[derive(Debug, Clone, Default)]
@@ -131,6 +131,12 @@ impl<'de> Deserialize<'de> for OneOrMany {
 impl<'de> Deserialize<'de> for Route {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         string_or_table(deserializer, Route::Pattern, |table: RouteTable| Route::Table(Box::new(table)))
+    }
+}
+
+impl<'de> Deserialize<'de> for StaticFolder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        string_or_table(deserializer, StaticFolder::Path, StaticFolder::Table)
     }
 }
 

@@ -58,6 +58,7 @@ pub mod defaults {
     pub const FIELDS_KIB: u64 = 32;
     pub const FILES: u64 = 256;
     pub const DIRS_MIB: u64 = 1_024;
+    pub const STATIC_FILES: u64 = 256;
     pub const ANSWER_MIB: u64 = 1_024;
     pub const OUTGOING: u64 = 128;
     pub const OUTGOING_MS: u64 = 30_000;
@@ -84,6 +85,9 @@ pub mod defaults {
 
 /// A day: no time-out of a server is meant to be longer, and a larger number is a slip of the pen.
 const MS_MAX: u64 = 86_400_000;
+
+/// A year: RFC 9111 has no use for more.
+const CACHE_SECONDS_MAX: u64 = 31_536_000;
 
 /// A Guesthouse manifest: what listens, and which apps there are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -217,6 +221,10 @@ pub struct App {
     /// The app's secrets, by name. Each is read when the manifest is, and reaches the app through `guesthouse:secrets` alone.
     /// Names with dots stand in quotes.
     pub secrets: Option<Entries<Located<Secret>>>,
+    /// Folders whose files the host answers GET and HEAD with itself, before the app is asked, by the path below the app's
+    /// routes: `"/static" = "static"`, relative to the manifest. What is no file there is the app's to answer.
+    #[serde(rename = "static")]
+    pub statics: Option<Entries<Located<StaticFolder>>>,
     /// How the app's instances live.
     pub instances: Option<Located<Instances>>,
     /// What one request and all requests of the app may use.
@@ -303,6 +311,28 @@ pub struct RouteTable {
     pub settings: Option<Layer>,
 }
 
+/// A folder of static files: its path, or a table with the path and what goes with it.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum StaticFolder {
+    /// The folder, relative to the manifest.
+    Path(String),
+    Table(StaticTable),
+}
+
+/// A folder of static files with what goes with it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StaticTable {
+    /// The folder, relative to the manifest.
+    #[schemars(required)]
+    pub path: Option<Located<String>>,
+    /// Seconds for which clients and caches may keep a file without asking again. By default they ask each time, but for
+    /// files with a digest in their names, as Django's `ManifestStaticFilesStorage` makes them: those are kept for good.
+    #[schemars(range(min = 0, max = CACHE_SECONDS_MAX))]
+    pub cache_seconds: Option<Located<u64>>,
+}
+
 /// How instances live.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -382,6 +412,9 @@ pub struct Limits {
     /// file, folder and link beside its contents.
     #[schemars(range(min = 0, max = 1_000_000_000), extend("default" = defaults::DIRS_MIB))]
     pub dirs_mib: Option<Located<u64>>,
+    /// Answers with static files of the app that are being sent at once; further ones get 503.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = defaults::STATIC_FILES))]
+    pub static_files: Option<Located<u64>>,
     /// KiB of the header fields that the app makes for one request or answer, each with some bytes more for its place in
     /// memory.
     #[schemars(range(min = 1, max = 1_024), extend("default" = defaults::FIELDS_KIB))]

@@ -59,6 +59,7 @@ impl Resolver<'_> {
             instances: instances.instances(),
             limits: limits.limits(),
             grants: self.grants(&name.value, table.grants.as_ref()),
+            statics: Arc::new(self.statics(table.statics.as_ref())),
             probe: table.probe.as_ref().map(|probe| self.probe(probe)),
             generations: generations.generations(),
         }

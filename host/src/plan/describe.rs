@@ -86,6 +86,9 @@ impl App {
         for route in &self.routes {
             route.write(f, self, values)?;
         }
+        for folder in self.statics.folders() {
+            writeln!(f, "  static {folder}")?;
+        }
         write_settings(f, "  setting", &self.settings, values)?;
         for (name, secret) in self.secrets.iter() {
             writeln!(f, "  secret {name} from {}", secret.source)?;
@@ -125,7 +128,8 @@ impl App {
         write!(f, " answer-mib={}", limits.answer_bytes / MIB)?;
         write!(f, " app-memory-mib={}", limits.app_memory_bytes as u64 / MIB)?;
         write!(f, " log-lines={} handles={}", limits.log_lines, limits.handles)?;
-        write!(f, " files={} dirs-mib={}", limits.files, limits.dirs_bytes / MIB)?;
+        write!(f, " files={} static-files={}", limits.files, limits.static_files)?;
+        write!(f, " dirs-mib={}", limits.dirs_bytes / MIB)?;
         write!(f, " fields-kib={}", limits.fields_bytes / 1024)?;
         write!(f, " outgoing={} outgoing-ms={}", limits.outgoing, millis(limits.outgoing_wait))?;
         writeln!(f, " outgoing-body-mib={}", limits.outgoing_body_bytes / MIB)?;

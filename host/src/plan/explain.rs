@@ -92,6 +92,9 @@ impl Plan {
         if route.strip_prefix {
             writeln!(f, "  the app sees: {}, mounted at {}", path.without(&route.prefix), route.prefix)?;
         }
+        if let Some(asked) = app.statics.find(path.without(&route.prefix)) {
+            asked.write_explanation(f)?;
+        }
         for (name, value) in &route.headers {
             writeln!(f, "  header set: {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
         }

@@ -58,6 +58,7 @@ impl Layered<'_, manifest::Limits> {
             handles: self.size(|table| table.handles.as_ref(), defaults::HANDLES),
             files: self.size(|table| table.files.as_ref(), defaults::FILES),
             dirs_bytes: self.number(|table| table.dirs_mib.as_ref(), defaults::DIRS_MIB) * MIB,
+            static_files: self.size(|table| table.static_files.as_ref(), defaults::STATIC_FILES),
             fields_bytes: size(fields * KIB),
             answer_bytes: self.number(|table| table.answer_mib.as_ref(), defaults::ANSWER_MIB) * MIB,
             request: Duration::from_millis(request.unwrap_or(defaults::REQUEST_MS.min(stream))),
@@ -101,6 +102,10 @@ pub(super) fn files() -> usize {
 
 pub(super) fn dirs_bytes() -> u64 {
     defaults::DIRS_MIB * MIB
+}
+
+pub(super) fn static_files() -> usize {
+    size(defaults::STATIC_FILES)
 }
 
 pub(super) fn answer_bytes() -> u64 {

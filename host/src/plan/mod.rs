@@ -20,6 +20,7 @@ mod routes;
 mod secrets;
 mod settings;
 mod source;
+mod statics;
 mod variables;
 
 use std::{
@@ -35,6 +36,7 @@ pub use explain::{Explanation, UrlError, explain};
 pub use keyvalue::{Keyvalue, KeyvalueLimits, Password, RedisAddress, RedisServer};
 pub(crate) use limits::log_lines;
 pub use remote::{RemoteHost, RemoteHostError};
+pub use statics::{Asked, StaticFolder, Statics};
 
 use serde::{Deserialize, Serialize};
 
@@ -203,6 +205,8 @@ pub struct App {
     pub instances: Instances,
     pub limits: Limits,
     pub grants: Grants,
+    /// `[apps.NAME.static]`: folders whose files the host answers with.
+    pub statics: Arc<Statics>,
     /// `[apps.NAME.probe]`: what a new generation must answer before it serves.
     pub probe: Option<Probe>,
     pub generations: Generations,
@@ -357,6 +361,9 @@ pub struct Limits {
     /// `dirs-mib` (default 1 024): bytes that the folders may hold together which the app may write to.
     #[serde(default = "limits::dirs_bytes")]
     pub dirs_bytes: u64,
+    /// `static-files` (default 256): answers with static files that are being sent at once.
+    #[serde(default = "limits::static_files")]
+    pub static_files: usize,
     /// `answer-mib` (default 1 024): bytes of an answer's body.
     #[serde(default = "limits::answer_bytes")]
     pub answer_bytes: u64,

@@ -79,7 +79,7 @@ pub enum Action {
     Added,
     /// The app is gone.
     Removed,
-    /// The app has other routes.
+    /// The app has other routes, or other folders of static files.
     Rerouted,
     /// What was to be swapped in was refused; the old generation serves on.
     Refused,
@@ -96,7 +96,7 @@ pub struct Change {
     /// The generation that serves now, or the canary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
-    /// What of the app differs: `component`, `settings`, `instances`, `limits`, `grants`, `routes`.
+    /// What of the app differs: `component`, `settings`, `instances`, `limits`, `grants`, `routes`, `static`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
     /// Why it was refused, or what led to it.
@@ -194,6 +194,9 @@ pub struct AppStatus {
     pub kept: Vec<GenerationStatus>,
     /// Generations that finish their last requests.
     pub draining: Vec<DrainingStatus>,
+    /// What the host answered with static files, in place of the app; only where the app has folders of them.
+    #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
+    pub statics: Option<StaticStatus>,
     /// Whether the component or the settings are not the manifest's, because of a swap or a rollback.
     pub differs_from_manifest: bool,
     /// What was last refused or undone, until a swap succeeds.
@@ -282,6 +285,19 @@ pub struct Latency {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrainingStatus {
     pub number: u64,
+    pub in_flight: usize,
+}
+
+/// Requests that were answered with static files of an app, since the house began. No generation counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StaticStatus {
+    /// Answered with a file, or with what is to be known of it.
+    pub requests: u64,
+    /// A file was there, but could not be read, or not to its end.
+    pub failures: u64,
+    /// Turned away, because `static-files` were being sent already.
+    pub refused: u64,
+    /// Answers that are being sent at this moment.
     pub in_flight: usize,
 }
 

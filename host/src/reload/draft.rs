@@ -37,7 +37,8 @@ pub(super) struct AppDraft {
     pub(super) wanted: Option<Arc<Recipe>>,
     /// Whether the app's entry in the manifest is another one, and not its component's file alone.
     pub(super) entry_changed: bool,
-    pub(super) rerouted: bool,
+    /// What of the app's entry changes in the house alone, and makes no generation.
+    pub(super) of_the_house: Vec<String>,
     pub(super) unreadable: Option<String>,
     /// The generation that served when this was drafted.
     pub(super) serving: Option<u64>,
@@ -78,20 +79,26 @@ fn draft_app(
     ledger: Option<&Ledger>,
     digest: Result<ComponentDigest>,
 ) -> AppDraft {
-    let rerouted = before.is_some_and(|before| before.routes != app.routes);
+    let changed = |key: &str, changed: bool| changed.then(|| key.to_owned());
+    let of_the_house: Vec<String> = before.map_or_else(Vec::new, |before| {
+        let routes = changed("routes", before.routes != app.routes);
+        routes.into_iter().chain(changed("static", before.statics != app.statics)).collect()
+    });
+    let in_the_house = !of_the_house.is_empty();
     let mut draft = AppDraft {
         name: app.name.clone(),
         manifest: None,
         wanted: None,
         entry_changed: true,
-        rerouted,
+        of_the_house,
         unreadable: None,
         serving: ledger.map(|ledger| ledger.serving.number),
     };
     let digest = match digest {
         Ok(digest) => digest,
         Err(error) => {
-            draft.entry_changed = before.is_none_or(|before| before.component != app.component) || rerouted;
+            draft.entry_changed =
+                before.is_none_or(|before| before.component != app.component) || in_the_house;
             draft.unreadable = Some(format!("{error:#}"));
             return draft;
         }
@@ -101,7 +108,7 @@ fn draft_app(
         let differs = manifest.differs(&ledger.manifest);
         let file_alone =
             differs == ["component"] && before.is_some_and(|before| before.component == app.component);
-        draft.entry_changed = rerouted || !(differs.is_empty() || file_alone);
+        draft.entry_changed = in_the_house || !(differs.is_empty() || file_alone);
         let wanted = ledger.serving.recipe.changed(&ledger.manifest, &manifest);
         draft.wanted = (wanted != *ledger.serving.recipe).then(|| Arc::new(wanted));
     } else {

@@ -201,7 +201,8 @@ impl Manager {
         }
         let text = report.render(false);
         let changes_else = draft.drafts.iter().enumerate().any(|(index, one)| {
-            (one.wanted.is_some() && failed(index).is_none() && one.unreadable.is_none()) || one.rerouted
+            (one.wanted.is_some() && failed(index).is_none() && one.unreadable.is_none())
+                || !one.of_the_house.is_empty()
         });
         let book = self.book();
         let others = changes_else
@@ -259,9 +260,9 @@ impl Manager {
                     if let Some(ledger) = ledger {
                         let number = ledger.serving.number;
                         edition.ledgers.insert(app.name.clone(), Ledger { manifest, ..ledger });
-                        if one.rerouted {
+                        if !one.of_the_house.is_empty() {
                             let change = Change::new(&app.name, Action::Rerouted, Some(number), Some(number));
-                            reloaded.changes.push(Change { differs: vec!["routes".into()], ..change });
+                            reloaded.changes.push(Change { differs: one.of_the_house, ..change });
                         }
                     }
                 }

@@ -121,6 +121,7 @@ impl Manager {
         House {
             server: Arc::new(book.plan.server.clone()),
             routes: Arc::new(book.plan.routes.clone()),
+            statics: House::statics_of(&book.plan, &apps, &before.statics),
             apps,
             counters: before.counters.clone(),
             notices: before.notices.clone(),

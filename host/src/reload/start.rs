@@ -99,10 +99,12 @@ impl Manager {
         take_images(&plan, &mut ledgers, &brought, &components, &state).await;
         let stores = Registry::default();
         let apps = tenants(&plan, &mut ledgers, &brought, &stores, engine)?;
+        let statics = House::statics_of(&plan, &apps, &[]);
         let current = Arc::new(ArcSwap::from_pointee(House {
             server: Arc::new(plan.server.clone()),
             routes: Arc::new(plan.routes.clone()),
             apps,
+            statics,
             counters: Arc::new(Counters::default()),
             notices: source.dev.as_ref().map(|dev| dev.notices.clone()),
         }));

@@ -5,10 +5,12 @@ use std::sync::{Arc, PoisonError};
 use super::{
     Manager,
     book::{Entry, Ledger},
-    change::{AppStatus, CanaryStatus, DrainingStatus, GenerationStatus, ImageStatus, Latency, Status},
+    change::{
+        AppStatus, CanaryStatus, DrainingStatus, GenerationStatus, ImageStatus, Latency, StaticStatus, Status,
+    },
     rfc3339,
 };
-use crate::{generation::Generation, house::Tenant, plan};
+use crate::{generation::Generation, house::Tenant, plan, statics::Counts};
 
 impl Manager {
     /// The state of the house.
@@ -17,7 +19,9 @@ impl Manager {
         let book = self.book();
         let apps = book.plan.apps.iter().filter_map(|app| {
             let tenant = house.apps.iter().find(|tenant| tenant.serving.app == app.name)?;
-            Some(self.app_status(app, book.apps.get(&app.name)?, tenant))
+            let statics = house.statics.iter().find(|files| *files.app() == app.name && files.are_any());
+            let status = self.app_status(app, book.apps.get(&app.name)?, tenant);
+            Some(AppStatus { statics: statics.map(|files| static_status(files.counts())), ..status })
         });
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -58,9 +62,19 @@ impl Manager {
             canary,
             kept,
             draining,
+            statics: None,
             differs_from_manifest: *ledger.manifest != *ledger.serving.recipe,
             trouble: ledger.trouble.clone(),
         }
+    }
+}
+
+fn static_status(counts: &Counts) -> StaticStatus {
+    StaticStatus {
+        requests: counts.requests(),
+        failures: counts.failures(),
+        refused: counts.refused(),
+        in_flight: counts.sending(),
     }
 }
 

@@ -22,9 +22,10 @@ use std::collections::HashMap;
 
 pub use explain::{Considered, Outcome};
 pub use host::{Host, HostError};
-use paths::Paths;
+pub(crate) use paths::Paths;
 pub use pattern::{HostPattern, Pattern, PatternError};
 pub use request_path::RequestPath;
+pub(crate) use request_path::has_dot_segments;
 
 /// Patterns and what they lead to. Immutable once made.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 ///
 /// A look-up asks for the path, then for it without its last segment, and so on: as many questions as the path has
 /// segments within the longest prefix, however many prefixes there are.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Paths {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Paths {
     /// The value of the empty prefix. Most hosts have no other, and then a look-up ends here.
     root: Option<usize>,
     /// All others.
@@ -17,7 +17,7 @@ pub(super) struct Paths {
 
 impl Paths {
     /// Adds a prefix, or gives back the value of the same one that is already there.
-    pub(super) fn insert(&mut self, prefix: &str, value: usize) -> Result<(), usize> {
+    pub(crate) fn insert(&mut self, prefix: &str, value: usize) -> Result<(), usize> {
         self.length_max = self.length_max.max(prefix.len());
         let before = match prefix {
             "" => self.root.replace(value),
@@ -27,7 +27,7 @@ impl Paths {
     }
 
     /// The value of the longest prefix of a path.
-    pub(super) fn lookup(&self, path: &str) -> Option<usize> {
+    pub(crate) fn lookup(&self, path: &str) -> Option<usize> {
         let mut left = path;
         while !self.prefixes.is_empty() && !left.is_empty() {
             if left.len() <= self.length_max

@@ -55,7 +55,7 @@ fn is_normal(path: &str) -> bool {
 }
 
 /// Whether a path holds `.` or `..` segments, percent-encoded or not.
-pub(super) fn has_dot_segments(path: &str) -> bool {
+pub(crate) fn has_dot_segments(path: &str) -> bool {
     normalise_encoding(path).split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
