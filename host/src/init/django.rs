@@ -40,8 +40,9 @@ pub(super) fn find(seen: &Seen<'_>, wanted: Option<&str>) -> Result<Project> {
     }
     if !sources.iter().any(|text| text.contains("whitenoise")) {
         project.notes.push(
-            "static files: only `runserver` serves them by itself; WhiteNoise does it in every surrounding, or a view \
-             (django.contrib.staticfiles.views.serve) while DEBUG is on"
+            "static files: only `runserver` serves them by itself. Have the host do it: set STATIC_ROOT, run `python manage.py \
+             collectstatic`, and name the folder in the app's entry, such as static = { \"/static\" = \"staticfiles\" }; or \
+             take WhiteNoise, which does it in every surrounding"
                 .into(),
         );
     }

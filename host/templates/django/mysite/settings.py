@@ -120,7 +120,10 @@ USE_TZ = True
 
 STATIC_URL = 'static/'
 
-# Static files are served where they lie, in development and after it: https://whitenoise.readthedocs.io/
+# Where `python manage.py collectstatic` puts them all.
+STATIC_ROOT = BASE_DIR / 'staticfiles'
+
+# Those that the host does not serve (guesthouse.toml) are served where they lie: https://whitenoise.readthedocs.io/
 WHITENOISE_USE_FINDERS = True
 
 # Default primary key field type
