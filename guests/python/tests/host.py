@@ -94,6 +94,12 @@ class InputStream(Resource):
             self.chunks.insert(0, chunk[size:])
         return chunk[:size]
 
+    # What there is, there is at once.
+    read = blocking_read
+
+    def subscribe(self):
+        return Pollable(self)
+
 
 class IncomingBody(Resource):
     def __init__(self, parent, chunks):
@@ -143,6 +149,9 @@ class Pollable(Resource):
     def block(self):
         self.parent.permit = self.parent.window
 
+    def ready(self):
+        return getattr(self.parent, "comes", True)
+
 
 class OutputStream(Resource):
     #: How much may be written before one has to wait.
@@ -175,6 +184,9 @@ class OutputStream(Resource):
 
     def blocking_flush(self):
         self.parent.calls.append("blocking_flush")
+
+    def flush(self):
+        self.parent.calls.append("flush")
 
 
 class OutgoingBody(Resource):
@@ -223,6 +235,94 @@ class ResponseOutparam:
         out.response = result.value
 
 
+class OutgoingRequest(Resource):
+    """What a guest sends; ``answers`` has what comes in its place: ``(status, headers, chunks)``, or an error code."""
+
+    sent = []
+    answers = []
+    gone_after = None
+
+    def __init__(self, fields):
+        super().__init__()
+        self.headers = [(name, value.decode("latin-1")) for name, value in fields.list]
+        self.sink = None
+
+    def set_method(self, method):
+        self.method = type(method).__name__.removeprefix("Method_").upper()
+
+    def set_scheme(self, scheme):
+        self.scheme = type(scheme).__name__.removeprefix("Scheme_").lower()
+
+    def set_authority(self, authority):
+        self.authority = authority
+
+    def set_path_with_query(self, path):
+        if " " in path:
+            raise Err(None)
+        self.path = path
+
+    def body(self):
+        self.sink = OutgoingBody(self, OutgoingRequest.gone_after)
+        return self.sink
+
+
+class RequestOptions(Resource):
+    timeout = None
+
+    def set_connect_timeout(self, timeout):
+        self.timeout = timeout
+
+
+class FutureIncomingResponse(Resource):
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+        #: Whether it ever comes.
+        self.comes = answer is not None
+
+    def subscribe(self):
+        return Pollable(self)
+
+    def get(self):
+        if not self.comes:
+            return None
+        if not isinstance(self.answer, tuple):
+            return Ok(Err(self.answer))
+        return Ok(Ok(IncomingResponse(*self.answer)))
+
+
+class IncomingResponse(Resource):
+    alive = 0
+
+    def __init__(self, status, headers, chunks):
+        super().__init__()
+        self._status, self._headers = status, [(name, value.encode("latin-1")) for name, value in headers]
+        self.chunks = list(chunks)
+        IncomingResponse.alive += 1
+
+    def __exit__(self, *exc_info):
+        super().__exit__(*exc_info)
+        IncomingResponse.alive -= 1
+
+    def status(self):
+        return self._status
+
+    def headers(self):
+        return Fields(self._headers, self)
+
+    def consume(self):
+        return IncomingBody(self, self.chunks)
+
+
+def handle(request, options):
+    OutgoingRequest.sent.append((request, options.timeout))
+    return FutureIncomingResponse(OutgoingRequest.answers.pop(0))
+
+
+def poll_all(pollables):
+    return [number for number, one in enumerate(pollables) if one.ready()]
+
+
 types = python.ModuleType("wit_world.imports.types")
 for name in METHODS:
     setattr(types, f"Method_{name}", dataclasses.make_dataclass(f"Method_{name}", []))
@@ -230,7 +330,11 @@ types.Method_Other = dataclasses.make_dataclass("Method_Other", ["value"])
 types.Scheme_Http = dataclasses.make_dataclass("Scheme_Http", [])
 types.Scheme_Https = dataclasses.make_dataclass("Scheme_Https", [])
 types.ErrorCode_InternalError = dataclasses.make_dataclass("ErrorCode_InternalError", ["value"])
-for resource in (Fields, IncomingRequest, OutgoingResponse, OutgoingBody, ResponseOutparam):
+for code in ("HttpRequestDenied", "ConnectionRefused", "ConnectionTimeout", "TlsCertificateError", "DestinationIpProhibited"):
+    setattr(types, f"ErrorCode_{code}", dataclasses.make_dataclass(f"ErrorCode_{code}", []))
+types.ErrorCode_DnsError = dataclasses.make_dataclass("ErrorCode_DnsError", ["value"])
+types.http_error_code = lambda error: None
+for resource in (Fields, IncomingRequest, OutgoingResponse, OutgoingBody, ResponseOutparam, OutgoingRequest, RequestOptions):
     setattr(types, resource.__name__, resource)
 
 streams = python.ModuleType("wit_world.imports.streams")
@@ -289,6 +393,19 @@ def get_secret(name):
 secrets.get = get_secret
 secrets.names = lambda: sorted(secrets.values)
 
+outgoing_handler = python.ModuleType("wit_world.imports.outgoing_handler")
+outgoing_handler.handle = handle
+poll = python.ModuleType("wit_world.imports.poll")
+poll.poll = poll_all
+monotonic_clock = python.ModuleType("wit_world.imports.monotonic_clock")
+monotonic_clock.subscribe_duration = lambda duration: Pollable(None)
+
+passwords = python.ModuleType("wit_world.imports.passwords")
+passwords.Error_UnknownHash = dataclasses.make_dataclass("Error_UnknownHash", [])
+passwords.Error_OverMaxmem = dataclasses.make_dataclass("Error_OverMaxmem", [])
+for case in ("Invalid", "OverMemory", "OverTime"):
+    setattr(passwords, f"Error_{case}", dataclasses.make_dataclass(f"Error_{case}", ["value"]))
+
 environment = python.ModuleType("wit_world.imports.environment")
 environment.values = []
 environment.get_environment = lambda: list(environment.values)
@@ -322,7 +439,8 @@ stderr.get_stderr = Console
 def install():
     world = python.ModuleType("wit_world")
     world.imports = python.ModuleType("wit_world.imports")
-    for module in (types, streams, settings, secrets, environment, stdout, stderr):
+    for module in (types, streams, outgoing_handler, poll, monotonic_clock, settings, secrets, passwords, environment,
+                   stdout, stderr):
         setattr(world.imports, module.__name__.rpartition(".")[2], module)
         sys.modules[module.__name__] = module
     immortal = python.ModuleType("_immortal")

@@ -4,6 +4,7 @@
 //! end in `-p3`. Every guest answers `/ok` with a plain 200, so that a test can ask whether it is still well.
 //! Guests that go on for long print a line first, so that a test can wait for it.
 
+pub mod hashes;
 pub mod image;
 pub mod json;
 pub mod marks;

@@ -1,4 +1,5 @@
-//! Host side of `wit/`: settings, secrets and the terminal of commands. WASI itself comes from `wasmtime-wasi` and `wasmtime-wasi-http`.
+//! Host side of `wit/`: settings, secrets and the terminal of commands; the functions that hash passwords are in `instance`.
+//! WASI itself comes from `wasmtime-wasi` and `wasmtime-wasi-http`.
 
 mod secrets;
 mod settings;
@@ -6,6 +7,7 @@ mod settings;
 use wasmtime::component::Linker;
 
 pub(crate) use self::{
+    generated::guesthouse::hashing::passwords,
     secrets::{Handle, SecretsData, SecretsView},
     settings::{SettingsView, View},
 };
@@ -14,7 +16,10 @@ mod generated {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "guesthouse:settings/imports",
-        imports: { default: trappable },
+        imports: {
+            "guesthouse:hashing/passwords": async | trappable,
+            default: trappable,
+        },
         with: { "guesthouse:secrets/secrets.secret": super::secrets::Handle },
     });
 }

@@ -34,7 +34,7 @@ pub use self::{
 };
 use crate::{
     bindings::{self, SecretsView, SettingsView},
-    instance::{self, Guest, Lane},
+    instance::{self, Guest, HashingView, Lane},
 };
 
 /// Time between two epoch ticks, at which computing guests can be interrupted.
@@ -55,6 +55,8 @@ pub struct Engine {
     pub slots: Slots,
     /// Where guests go on that compute for longer than a slice.
     pub lane: Lane,
+    /// Where the host hashes for them in one piece: threads like those, but that none of them waits for.
+    pub(crate) hashing: Lane,
 }
 
 /// One of wasmtime's engines, with what it offers to components.
@@ -77,7 +79,14 @@ impl Engine {
         let sequential = Linking::new(Concurrency::Off).map_err(anyhow::Error::from)?;
         let concurrent = Linking::new(Concurrency::On).map_err(anyhow::Error::from)?;
         let ticker = Ticker::spawn(vec![sequential.engine.clone(), concurrent.engine.clone()])?;
-        Ok(Self { sequential, concurrent, _ticker: ticker, slots: Slots::default(), lane: Lane::default() })
+        Ok(Self {
+            sequential,
+            concurrent,
+            _ticker: ticker,
+            slots: Slots::default(),
+            lane: Lane::default(),
+            hashing: Lane::default(),
+        })
     }
 
     /// Feeds all on which compiled code depends: wasmtime's version and the configuration of the engines.
@@ -128,7 +137,7 @@ impl Engine {
         let linking = if sequential { &self.sequential } else { &self.concurrent };
         let pre = linking.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
             "it imports what this host does not provide (WASI 0.2 and 0.3, wasi:http, wasi:config, wasi:keyvalue, \
-             guesthouse:settings and guesthouse:secrets are provided)",
+             guesthouse:settings, guesthouse:secrets and guesthouse:hashing are provided)",
         )?;
         if let Ok(service) = p3::bindings::ServicePre::new(pre.clone()) {
             return Ok(ProxyPre::P3(service));
@@ -141,7 +150,7 @@ impl Engine {
 
 fn linker<T>(engine: &wasmtime::Engine, concurrency: Concurrency) -> wasmtime::Result<Linker<T>>
 where
-    T: WasiView + WasiHttpView + SettingsView + SecretsView + 'static,
+    T: WasiView + WasiHttpView + SettingsView + SecretsView + HashingView + 'static,
 {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -151,6 +160,7 @@ where
         p3::add_to_linker(&mut linker)?;
     }
     bindings::add_to_linker(&mut linker)?;
+    instance::add_hashing(&mut linker)?;
     Ok(linker)
 }
 

@@ -104,6 +104,16 @@ impl Control {
         self.yielded.load(Ordering::Relaxed)
     }
 
+    /// The guest has the host compute for it: it is counted among those that compute, and belongs where these run.
+    pub(super) fn has_it_computed(&self) {
+        self.yielded.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts what the host has computed for the guest elsewhere.
+    pub(super) fn charge(&self, time: Duration) {
+        self.computed_us.fetch_add(micros(time), Ordering::Relaxed);
+    }
+
     fn now_us(&self) -> u64 {
         micros(self.born.elapsed())
     }

@@ -20,6 +20,7 @@ use super::{
     control::Control,
     exchange::Failure,
     files::Files,
+    hashing::{Hashing, HashingView},
     keyvalue,
     limiter::Limiter,
     outgoing::{self, Access, Hooks, Reached},
@@ -212,6 +213,12 @@ impl SettingsView for Guest {
 impl SecretsView for Guest {
     fn secrets(&mut self) -> SecretsData<'_> {
         SecretsData { secrets: &self.template.secrets, table: &mut self.table }
+    }
+}
+
+impl HashingView for Guest {
+    fn hashing(&mut self) -> Hashing {
+        Hashing::of(self.limiter.left(), self.template.clone(), self.control.clone())
     }
 }
 

@@ -85,6 +85,11 @@ impl Limiter {
         self.share.as_ref().is_some_and(|share| share.refused)
     }
 
+    /// What the instance may still have for itself alone.
+    pub(crate) fn left(&self) -> usize {
+        self.limit_bytes.saturating_sub(self.used_bytes)
+    }
+
     fn grow(&mut self, current: usize, desired: usize) -> bool {
         let more = desired.saturating_sub(current);
         let total = self.used_bytes.saturating_add(more);

@@ -5,6 +5,7 @@ Projects need nothing from here. Those that want to read the manifest's settings
 
 - :mod:`guesthouse.image` runs while the component is built and fills the memory image;
 - :mod:`guesthouse.archive`, :mod:`guesthouse.files` and :mod:`guesthouse.importer` are the captured file system;
+- :mod:`guesthouse.hashing` is what ``hashlib`` lacks;
 - :mod:`guesthouse.wsgi` is PEP 3333, :mod:`guesthouse.http_p2` and :mod:`guesthouse.http_p3` tie it to ``wasi:http``;
 - :mod:`guesthouse.instance` is what an instance does before its first request.
 """

@@ -15,7 +15,7 @@ import os
 import sys
 import zlib
 
-from guesthouse import archive, files, importer
+from guesthouse import archive, files, hashing, importer
 
 BUNDLE = "bundle.bin"
 REPORT = "report.json"
@@ -47,6 +47,7 @@ def begin(directory):
     _read_stdlib()
     archive.seal()
     files.install()
+    hashing.install()
 
 
 def finish():

@@ -13,7 +13,7 @@ use super::Initial;
 use crate::{
     bindings::{SecretsData, SecretsView, SettingsView, View},
     engine::{WASI_0_2, WASI_0_3},
-    instance::Limiter,
+    instance::{Hashing, HashingView, Limiter},
     secrets::Secrets,
     settings::Settings,
 };
@@ -98,6 +98,12 @@ impl SettingsView for Host {
 impl SecretsView for Host {
     fn secrets(&mut self) -> SecretsData<'_> {
         SecretsData { secrets: &self.secrets, table: &mut self.table }
+    }
+}
+
+impl HashingView for Host {
+    fn hashing(&mut self) -> Hashing {
+        Hashing::alone(self.limiter.left())
     }
 }
 
