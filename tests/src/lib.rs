@@ -49,7 +49,7 @@ pub use names::Names;
 pub use planted::{Planted, is_below};
 pub use random::Random;
 pub use redis::Redis;
-pub use servers::{greeter, http_server, server, server_at};
+pub use servers::{Script, certificate, greeter, http_server, server, server_at};
 pub use steady::{Measured, Steady};
 pub use swapping::{Swapper, Swapping, growth};
 pub use tools::tool;

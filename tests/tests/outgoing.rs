@@ -12,7 +12,8 @@ use std::{
 };
 
 use guesthouse_tests::{
-    Connection, House, Manifest, Names, Request, component, greeter, http_server, server, server_at,
+    Connection, House, Manifest, Names, Request, certificate, component, greeter, http_server, server,
+    server_at,
 };
 
 /// A whole answer of an HTTP server.
@@ -498,14 +499,7 @@ struct TlsServer(Child);
 
 impl TlsServer {
     fn start(folder: &Path) -> (TlsServer, u16) {
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-            .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"])
-            .current_dir(folder)
-            .output()
-            .expect("openssl makes a certificate");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        certificate(folder);
         let mut server = Command::new("openssl")
             .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-key", "key.pem", "-cert", "cert.pem"])
             .current_dir(folder)

@@ -16,7 +16,7 @@ import wit_world
 import wit_world.exports
 from componentize_py_async_support import spawn
 from componentize_py_types import Err, Ok
-from wit_world.imports import wasi_http_types as types
+from wit_world.imports import wasi_http_types_0_3_0 as types
 
 from guesthouse import instance, wsgi
 
@@ -29,8 +29,8 @@ METHODS = {
 READ_MAX = 64 * 1024
 END = object()
 
-new_trailers = wit_world.result_option_wasi_http_types_fields_wasi_http_types_error_code_future
-new_outcome = wit_world.result_unit_wasi_http_types_error_code_future
+new_trailers = wit_world.result_option_wasi_http_types_0_3_0_fields_wasi_http_types_0_3_0_error_code_future
+new_outcome = wit_world.result_unit_wasi_http_types_0_3_0_error_code_future
 
 
 class Handler(wit_world.exports.Handler):

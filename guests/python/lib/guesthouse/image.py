@@ -15,7 +15,7 @@ import os
 import sys
 import zlib
 
-from guesthouse import archive, files, hashing, importer
+from guesthouse import archive, files, hashing, importer, network, tls
 
 BUNDLE = "bundle.bin"
 REPORT = "report.json"
@@ -48,6 +48,11 @@ def begin(directory):
     archive.seal()
     files.install()
     hashing.install()
+    network.refuse()
+    tls.install()
+    from guesthouse import http_socket
+
+    http_socket.install()
 
 
 def finish():
@@ -122,6 +127,7 @@ def _tidy():
     for module in list(sys.modules.values()):
         archive.codes.pop(getattr(module, "__file__", None), None)
     sys.argv[:] = []
+    network.allow()
     output.install()
     heap.tidy()
 

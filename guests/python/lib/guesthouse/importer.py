@@ -15,6 +15,10 @@ from importlib.util import decode_source
 from guesthouse import archive, overlay
 
 
+#: Functions that are given each captured module when it has just run.
+watchers = []
+
+
 def install(path):
     sys.path_hooks.insert(0, hook)
     sys.path[:] = path
@@ -96,6 +100,8 @@ class Loader:
         exec(self.get_code(self.name), module.__dict__)
         if self.path.startswith(archive.APP):
             overlay.after_exec(module)
+        for watch in watchers:
+            watch(module)
 
     def is_package(self, fullname):
         return self.path.endswith("/__init__.py")
