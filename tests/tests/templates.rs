@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use guesthouse_tests::{House, Request, Response, run};
+use guesthouse_tests::{House, Request, Response, exec, run};
 use tempfile::TempDir;
 
 /// A project made, built and served.
@@ -50,6 +50,8 @@ fn django() {
     project.answers("/static/pages/site.css", "font:");
     project.answers("/static/admin/css/base.css", "body");
     assert_eq!(project.get("/admin/nothing").status(), 302);
+    exec(project.house.folder(), "my-django", &["migrate", "-v0"]);
+    assert_eq!(project.get("/admin/login/?next=/admin/").status(), 200);
 }
 
 #[test]

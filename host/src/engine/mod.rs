@@ -34,7 +34,7 @@ pub use self::{
 };
 use crate::{
     bindings::{self, SecretsView, SettingsView},
-    instance::{self, Guest, HashingView, Lane},
+    instance::{self, Guest, HashingView, Lane, Turns},
 };
 
 /// Time between two epoch ticks, at which computing guests can be interrupted.
@@ -57,6 +57,8 @@ pub struct Engine {
     pub lane: Lane,
     /// Where the host hashes for them in one piece: threads like those, but that none of them waits for.
     pub(crate) hashing: Lane,
+    /// Who may have which database.
+    pub turns: Turns,
 }
 
 /// One of wasmtime's engines, with what it offers to components.
@@ -86,6 +88,7 @@ impl Engine {
             slots: Slots::default(),
             lane: Lane::default(),
             hashing: Lane::default(),
+            turns: Turns::default(),
         })
     }
 

@@ -242,6 +242,10 @@ impl Guest {
         keyvalue::View { table: &mut self.table, template: &self.template }
     }
 
+    pub(super) fn template(&self) -> &Arc<Template> {
+        &self.template
+    }
+
     pub(super) fn limiter(&self) -> &Limiter {
         &self.limiter
     }

@@ -15,6 +15,7 @@ mod hashing;
 mod keyvalue;
 mod lane;
 mod limiter;
+mod locks;
 mod outgoing;
 mod output;
 mod pool;
@@ -29,6 +30,7 @@ pub(crate) use keyvalue::add_resources as add_keyvalue_resources;
 pub use keyvalue::{Bucket, Cas, Trouble};
 pub use lane::Lane;
 pub(crate) use limiter::Limiter;
+pub use locks::Turns;
 pub(crate) use output::Output;
 pub use pool::{Policy, Pool};
 

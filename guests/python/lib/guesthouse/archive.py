@@ -49,6 +49,11 @@ def leave_to_host(root):
     """Forgets what was captured below a directory, which the host will mount in its place."""
     global mounted
     mounted = True
+    remove(root)
+
+
+def remove(root):
+    """Forgets a directory and all below it."""
     for known in (files, directories, codes):
         for path in [path for path in known if path == root or path.startswith(root + "/")]:
             del known[path]

@@ -31,7 +31,8 @@ def _hint_in_django(wrapper):
             return leave(self, kind, error, frames)
         except Exception as raised:
             if error is not None:
-                _note(raised, _about(self.wrapper, error))
+                for hint in (*getattr(error, "__notes__", ()), _about(self.wrapper, error)):
+                    _note(raised, hint)
             raise
 
     wrapper.__exit__ = __exit__

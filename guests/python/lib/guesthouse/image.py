@@ -45,6 +45,7 @@ def begin(directory):
     gc.disable()
     _config = _read_bundle(f"{directory}/{BUNDLE}")
     _read_stdlib()
+    _offer_psycopg2()
     archive.seal()
     files.install()
     hashing.install()
@@ -100,6 +101,21 @@ def _read_stdlib():
                 with open(path, "rb") as file:
                     data = file.read()
                 archive.add(path, len(data), 0, zlib.compress(data, 6), True)
+
+
+def _offer_psycopg2():
+    """Puts our own psycopg2, over pg8000, in the place of the one of native code, where pg8000 is there."""
+    if f"{archive.SITE}/pg8000/__init__.py" not in archive.files:
+        return
+    root = f"{archive.SITE}/psycopg2"
+    archive.remove(root)
+    source = f"{_directory}/offered/psycopg2"
+    for name in os.listdir(source):
+        with open(f"{source}/{name}", "rb") as file:
+            data = file.read()
+        archive.add(f"{root}/{name}", len(data), 0, zlib.compress(data, 6), True)
+    for native in [name for name in _config["native"] if name.partition(".")[0] == "psycopg2"]:
+        del _config["native"][native]
 
 
 def _compile(report):

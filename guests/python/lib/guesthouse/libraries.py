@@ -28,6 +28,12 @@ LATE = {
     "jinja2": ("jinja2.*",),
 }
 
+#: Modules of requirements that settings bring in by other names: those of databases and caches.
+BEHIND = {
+    "pg8000": ("psycopg2.extras", "django.db.backends.postgresql.base"),
+    "redis": ("redis", "django.core.cache.backends.redis"),
+}
+
 #: Standard library modules that such libraries load within functions.
 STDLIB = ("encodings.idna", "encodings.latin_1", "encodings.ascii", "encodings.utf_8_sig", "zoneinfo", "email.parser",
           "email.message", "html.parser", "http.cookies", "http.client", "urllib.parse", "urllib.request", "json",
@@ -47,6 +53,9 @@ NEVER = (
 )
 
 
+PG8000 = "add `pg8000` to the requirements, over which Django's PostgreSQL backend then works as it is"
+
+
 def load(config, modules, report):
     """Imports the libraries, and reports imports of the project that can never succeed."""
     failures = {}
@@ -59,11 +68,19 @@ def load(config, modules, report):
             for name in names:
                 for found in _expand(name):
                     _try(found, failures)
+    for library, names in BEHIND.items():
+        if (project.find(library) or "").startswith(archive.SITE):
+            for name in names:
+                if project.find(name) is not None:
+                    _try(name, failures, never=())
     for name in config["include"]:
         if not (project.find(name) or "").startswith(archive.APP):
             _try(name, failures)
     _compile_patterns()
     _report_failures(config, modules, failures, report)
+    if project.find("psycopg") or project.find("psycopg2"):
+        if project.find("psycopg2._adapt") is None:
+            report.warn("psycopg stands on native code, which cannot run in WebAssembly", hint=PG8000)
     report.imported = sorted(sys.modules)
 
 
@@ -106,8 +123,8 @@ def _expand(pattern):
                 yield f"{package}.{rest.replace('/', '.')}"
 
 
-def _try(name, failures):
-    if name in sys.modules or name in failures or name.startswith(NEVER):
+def _try(name, failures, never=NEVER):
+    if name in sys.modules or name in failures or name.startswith(never):
         return
     try:
         importlib.import_module(name)

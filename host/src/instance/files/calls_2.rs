@@ -12,8 +12,15 @@ use wasmtime_wasi::{
     },
 };
 
-use super::{close, file, stream_2::Counted, writing::Start};
-use crate::{engine::WASI_0_2, generation::ENTRY_BYTES, instance::guest::Guest};
+use super::{behind, close, file, stream_2::Counted, writing::Start};
+use crate::{
+    engine::WASI_0_2,
+    generation::ENTRY_BYTES,
+    instance::{
+        guest::Guest,
+        locks::{self, Asked},
+    },
+};
 
 type Fd = Resource<Descriptor>;
 type Outcome<T> = Result<std::result::Result<T, ErrorCode>>;
@@ -24,17 +31,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> Result<()> {
     types.func_wrap_async("[method]descriptor.open-at", |mut store, call: Opening| {
         Box::new(async move { Ok((open(store.data_mut(), call).await?,)) })
     })?;
-    types.func_wrap_async(
-        "[method]descriptor.create-directory-at",
-        |mut store, (fd, path): (Fd, String)| {
-            Box::new(async move {
-                let guest = store.data_mut();
-                let room = has_room(guest, ENTRY_BYTES).await;
-                let made = if room { guest.filesystem().create_directory_at(fd, path).await } else { full() };
-                Ok((told(made)?,))
-            })
-        },
-    )?;
+    types.func_wrap_async("[method]descriptor.create-directory-at", |mut store, call: (Fd, String)| {
+        Box::new(async move { Ok((create_directory(store.data_mut(), call).await?,)) })
+    })?;
+    types.func_wrap_async("[method]descriptor.remove-directory-at", |mut store, call: (Fd, String)| {
+        Box::new(async move { Ok((remove_directory(store.data_mut(), call).await?,)) })
+    })?;
     types.func_wrap_async("[method]descriptor.symlink-at", |mut store, call: (Fd, String, String)| {
         Box::new(async move {
             let (guest, (fd, to, path)) = (store.data_mut(), call);
@@ -90,12 +92,33 @@ async fn open(guest: &mut Guest, (fd, path_flags, path, mut open_flags, flags): 
     }
     match told(guest.filesystem().open_at(fd, path_flags, path, open_flags, flags).await)? {
         Ok(file) => {
-            guest.files().open.insert(file.rep(), place);
+            let behind = behind(&guest.filesystem(), &file);
+            guest.files().open.insert(file.rep(), (place, behind));
             Ok(Ok(file))
         }
         Err(ErrorCode::NoEntry) if !room => Ok(Err(ErrorCode::Quota)),
         Err(error) => Ok(Err(error)),
     }
+}
+
+/// Makes a folder, or takes the lock of the database that it stands for.
+async fn create_directory(guest: &mut Guest, (fd, path): (Fd, String)) -> Outcome<()> {
+    match locks::lock(guest, &fd, &path).await? {
+        Asked::Locked => Ok(Ok(())),
+        Asked::Busy => Ok(Err(ErrorCode::Exist)),
+        Asked::Other => {
+            let room = has_room(guest, ENTRY_BYTES).await;
+            told(if room { guest.filesystem().create_directory_at(fd, path).await } else { full() })
+        }
+    }
+}
+
+/// Removes a folder, or releases the lock that it stands for.
+async fn remove_directory(guest: &mut Guest, (fd, path): (Fd, String)) -> Outcome<()> {
+    if locks::release(guest, &fd, &path)? {
+        return Ok(Ok(()));
+    }
+    told(guest.filesystem().remove_directory_at(fd, path).await)
 }
 
 /// Makes a stream into a file, and counts what goes through it.

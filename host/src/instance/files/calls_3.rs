@@ -16,7 +16,7 @@ use wasmtime_wasi::{
 };
 
 use super::{
-    close, file,
+    behind, close, file,
     stream_3::{Counted, End},
     writing::{Start, Writing},
 };
@@ -97,7 +97,11 @@ async fn open(
     let files = store.with_getter::<WasiFilesystem>(Guest::filesystem);
     match told(WasiFilesystem::open_at(&files, fd, path_flags, path, open_flags, flags).await)? {
         Ok(file) => {
-            store.with(|mut store| store.data_mut().files().open.insert(file.rep(), place));
+            store.with(|mut store| {
+                let guest = store.data_mut();
+                let behind = behind(&guest.filesystem(), &file);
+                guest.files().open.insert(file.rep(), (place, behind));
+            });
             Ok(Ok(file))
         }
         Err(ErrorCode::NoEntry) if !room => Ok(Err(ErrorCode::Quota)),

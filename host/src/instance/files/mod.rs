@@ -1,5 +1,6 @@
 //! Files of guests: `wasi:filesystem` 0.2 and 0.3 as wasmtime has them, but that what an app has open is counted, over all
-//! its instances (descriptors are the process's, and connections need them too), and so is what its folders grow by.
+//! its instances (descriptors are the process's, and connections need them too), and so is what its folders grow by. And but for the locks of
+//! databases (`locks`).
 
 mod calls_2;
 mod calls_3;
@@ -7,30 +8,38 @@ mod stream_2;
 mod stream_3;
 mod writing;
 
-use std::{collections::HashMap, fs::File, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs::File,
+    sync::{Arc, Weak},
+};
 
 use wasmtime::{
     Result, StoreContextMut,
     component::{Linker, Resource},
 };
-use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView, WasiFilesystemView};
 
 use self::writing::Writing;
-use super::guest::{Guest, Template};
+use super::{
+    guest::{Guest, Template},
+    locks::Locks,
+};
 use crate::taken::Slot;
 
 /// The files that one instance has open, by the numbers that they have in the store's table.
 pub(super) struct Files {
     template: Arc<Template>,
-    open: HashMap<u32, Slot>,
+    open: HashMap<u32, (Slot, Weak<File>)>,
+    pub(super) locks: Locks,
 }
 
 impl Files {
     pub(super) fn new(template: Arc<Template>) -> Self {
-        Self { template, open: HashMap::new() }
+        Self { template, open: HashMap::new(), locks: Locks::default() }
     }
 
-    fn place(&self) -> Option<Slot> {
+    pub(super) fn place(&self) -> Option<Slot> {
         let Template { app, stats, limits, .. } = &*self.template;
         let place = stats.files.take(1, limits.files);
         if place.is_none() {
@@ -43,6 +52,21 @@ impl Files {
 
     fn writing(&self) -> Writing {
         Writing(self.template.clone())
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.locks.release(self.open.drain().map(|(_, (_, file))| file));
+    }
+}
+
+/// The file or folder of the system behind a handle.
+fn behind(files: &WasiFilesystemCtxView<'_>, handle: &Resource<Descriptor>) -> Weak<File> {
+    match files.table.get(handle) {
+        Ok(Descriptor::File(file)) => Arc::downgrade(&file.file),
+        Ok(Descriptor::Dir(folder)) => Arc::downgrade(&folder.dir),
+        Err(_) => Weak::new(),
     }
 }
 
