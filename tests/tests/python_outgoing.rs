@@ -74,7 +74,7 @@ impl Scene {
     fn error(&self, app: &str, client: &str, url: &str, kind: &str, more: &str) -> String {
         let told = self.fetch(app, client, url, more);
         let kinds = told["kinds"].as_array().unwrap_or_else(|| panic!("{app} {client} {url}: {told}"));
-        let reason = &told["reason"] == kind;
+        let reason = told["reason"] == kind;
         assert!(reason || kinds.contains(&json!(kind)), "{app} {client} {url}: no {kind} in {told}");
         told["error"].as_str().expect("a text").to_owned()
     }

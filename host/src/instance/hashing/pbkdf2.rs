@@ -72,14 +72,15 @@ impl Hash {
 
 #[cfg(test)]
 mod tests {
-    use futures::executor::block_on;
+    use tokio::runtime;
 
     use super::*;
 
     fn key(hash: &str, password: &[u8], salt: &[u8], iterations: u32, length: usize) -> String {
         let hash = Hash::named(hash).unwrap();
         let mut pace = Pace::new(None);
-        hex::encode(block_on(hash.derive(&mut pace, password, salt, iterations, length)).unwrap())
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
+        hex::encode(runtime.block_on(hash.derive(&mut pace, password, salt, iterations, length)).unwrap())
     }
 
     /// RFC 6070 and RFC 7914, section 11.
