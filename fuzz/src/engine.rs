@@ -1,5 +1,7 @@
 #[path = "../../host/src/engine/cache.rs"]
 pub mod cache;
+#[path = "../../host/src/engine/delta.rs"]
+mod delta;
 
 use std::hash::{Hash, Hasher};
 

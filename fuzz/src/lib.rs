@@ -25,6 +25,8 @@ pub mod reload;
 pub mod report;
 #[path = "../../host/src/router/mod.rs"]
 pub mod router;
+#[path = "../../host/src/secrets/mod.rs"]
+pub mod secrets;
 #[path = "../../host/src/settings/mod.rs"]
 pub mod settings;
 pub mod targets;
