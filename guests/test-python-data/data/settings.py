@@ -29,6 +29,7 @@ TEMPLATES = [{
     ]},
 }]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "/data/db.sqlite3"}}
+MEDIA_ROOT = "/data/media"
 STATIC_URL = "static/"
 STATIC_ROOT = "/data/static"
 USE_TZ = True

@@ -13,4 +13,5 @@ urlpatterns = [
     path("cache", views.cached),
     path("session", views.session),
     path("generation", views.generation),
+    path("upload", views.upload),
 ]

@@ -1,15 +1,18 @@
 import datetime
 import decimal
 import os
+import tempfile
 import time
 import uuid
 
 from django.core.cache import cache
+from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, Sum
 from django.db.models.functions import TruncMonth
 from django.http import JsonResponse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from guesthouse import settings as manifest
 
 from ledger.models import Counter, Entry, Note
@@ -49,6 +52,17 @@ def hold(request):
         while time.monotonic() < until:
             time.sleep(0.01)
     return JsonResponse({"value": value})
+
+
+@csrf_exempt
+def upload(request):
+    """Keeps a file, and tells where it was in the meantime and what is left there."""
+    sent = request.FILES["file"]
+    where = sent.temporary_file_path() if hasattr(sent, "temporary_file_path") else None
+    name = default_storage.save("uploads/" + sent.name, sent)
+    sent.close()
+    left = os.listdir(tempfile.gettempdir()) if where else []
+    return JsonResponse({"where": where, "name": name, "left": left})
 
 
 def generation(request):

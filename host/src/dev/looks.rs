@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     build::sources::{Files, Sources, look},
-    plan::{App, Plan},
+    plan::{App, Dir, Plan},
 };
 
 /// Compared, they tell whether something has changed.
@@ -44,9 +44,9 @@ impl Looks {
 pub(super) fn sources(plan: &Plan, app: &App) -> Sources {
     let folder = plan.manifest.parent().unwrap_or(Path::new("/"));
     // What guests write and builds make is no source.
-    let granted = plan.apps.iter().flat_map(|app| app.grants.dirs.values()).filter(|dir| dir.write);
+    let granted = plan.apps.iter().flat_map(|app| app.grants.dirs.values()).filter_map(Dir::written);
     let made = plan.apps.iter().map(|app| &app.component);
-    let mut without: BTreeSet<PathBuf> = granted.map(|dir| dir.path.clone()).chain(made.cloned()).collect();
+    let mut without: BTreeSet<PathBuf> = granted.chain(made).cloned().collect();
     // Where the project itself may be written to, it is watched all the same.
     without.remove(folder);
     let without: Vec<PathBuf> = without.into_iter().collect();

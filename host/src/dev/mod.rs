@@ -197,7 +197,7 @@ fn mount(folder: &Path, app: &mut App) -> bool {
     app.component = folder.join(&*app.name).with_extension("wasm");
     // While an image is taken there are no mounted files.
     app.instances.snapshot = false;
-    let project = Dir { path: python.dir.clone(), write: false };
+    let project = Dir { path: python.dir.clone(), write: false, temporary: false };
     app.grants.dirs.entry(APP.to_owned()).or_insert(project);
     true
 }

@@ -12,6 +12,7 @@ mod memory;
 mod quota;
 mod recipe;
 mod stats;
+mod temporary;
 mod throttle;
 
 use std::sync::Arc;
@@ -20,7 +21,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Admission;
-pub(crate) use self::quota::ENTRY_BYTES;
 pub use self::{
     code::Code,
     lines::Lines,
@@ -28,6 +28,7 @@ pub use self::{
     recipe::Recipe,
     stats::{InFlight, Living, Stats, Trial, Unfit},
 };
+pub(crate) use self::{quota::ENTRY_BYTES, temporary::Folder};
 use crate::{
     engine::Engine,
     instance::{Failure, Policy, Pool, Template},

@@ -12,7 +12,8 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    causes::Causes, latency::Histogram, lines::Lines, memory::Memory, quota::Quota, throttle::Throttle,
+    causes::Causes, latency::Histogram, lines::Lines, memory::Memory, quota::Quota, temporary::Temporary,
+    throttle::Throttle,
 };
 use crate::{
     instance::Failure,
@@ -59,6 +60,8 @@ pub struct Stats {
     pub(crate) files: Taken,
     /// What its instances write into folders.
     pub(crate) quota: Quota,
+    /// Where its instances have their temporary files.
+    pub(crate) temporary: Temporary,
     /// What was refused for want of room, beside what goes out.
     pub(crate) refusals: Refusals,
     /// Looked at when a request fails, and gone once it is lost.

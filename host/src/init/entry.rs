@@ -105,13 +105,21 @@ impl Entry<'_> {
                 let _ = writeln!(text, "{key} = {}", value.to_string().replace("HOST", &self.host()));
             }
         }
+        if project.temporary {
+            let _ = write!(
+                text,
+                "\n[apps.{name}.grants]\n# For uploads and other temporary files: an empty folder for each instance.\n\
+                 dirs = {{ \"/tmp\" = {{ temporary = true }} }}\n"
+            );
+        }
         if !project.environment.is_empty() {
             let given: Vec<_> =
                 project.environment.iter().map(|name| format!("{name} = \"${{{name}}}\"")).collect();
             let _ = write!(
                 text,
                 "\n# It reads these from its environment, and no app inherits the host's: give it what it needs.\n\
-                 # [apps.{name}.grants]\n# env = {{ {} }}\n",
+                 {}# env = {{ {} }}\n",
+                if project.temporary { String::new() } else { format!("# [apps.{name}.grants]\n") },
                 given.join(", ")
             );
         }

@@ -60,6 +60,7 @@ fn application(seen: &Seen<'_>, below: &str, wsgi: String) -> Result<Project> {
 /// Adds what all Python projects have: folder and requirements.
 fn finish(project: &mut Project, seen: &Seen<'_>, below: &str) -> Result<()> {
     project.source.insert(0, ("python", seen.named(below)));
+    project.temporary = true;
     requirements::find(project, seen, below)?;
     if seen.has("package.json") && below.is_empty() {
         project

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     bindings::{SecretsData, SecretsView, SettingsView, View},
     engine::{self, Linked},
-    generation::{Lines, Living, Stats},
+    generation::{Folder, Lines, Living, Stats},
     keyvalue::Granted,
     plan::{self, Grants, Limits},
     secrets::Secrets,
@@ -123,10 +123,11 @@ impl Template {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(self.limits.fields_bytes);
         let access = Access::new(self.clone());
+        let temporary = self.temporary()?;
         let reached = Reached::new(access.clone());
         let guest = Guest {
             table,
-            wasi: self.wasi(&identity, &reached)?,
+            wasi: self.wasi(&identity, &reached, &temporary)?,
             http,
             hooks: Hooks::new(access),
             reached,
@@ -137,6 +138,7 @@ impl Template {
             control: control.clone(),
             _living: self.stats.instance(),
             _room: room,
+            _temporary: temporary,
         };
         let mut store = Store::new(wasmtime, guest);
         store.limiter(|guest| &mut guest.limiter);
@@ -152,7 +154,21 @@ impl Template {
         Ok(store)
     }
 
-    fn wasi(&self, identity: &Arc<Identity>, reached: &Reached) -> anyhow::Result<WasiCtx> {
+    /// A folder for each that is granted as temporary.
+    fn temporary(&self) -> anyhow::Result<Vec<Folder>> {
+        let granted = self.grants.dirs.iter().filter(|(_, dir)| dir.temporary);
+        let made = granted.map(|(guest_path, _)| {
+            self.stats.temporary.folder().with_context(|| format!("making a folder for {guest_path}"))
+        });
+        made.collect()
+    }
+
+    fn wasi(
+        &self,
+        identity: &Arc<Identity>,
+        reached: &Reached,
+        temporary: &[Folder],
+    ) -> anyhow::Result<WasiCtx> {
         let mut wasi = WasiCtxBuilder::new();
         match &self.command {
             None => {
@@ -167,11 +183,13 @@ impl Template {
         for (name, value) in &self.grants.env {
             wasi.env(name, value);
         }
+        let mut temporary = temporary.iter().map(Folder::path);
         for (guest_path, dir) in &self.grants.dirs {
+            let path = if dir.temporary { temporary.next() } else { None }.unwrap_or(&dir.path);
             let permissions = if dir.write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-            wasi.preopened_dir(&dir.path, guest_path, permissions)
+            wasi.preopened_dir(path, guest_path, permissions)
                 .map_err(anyhow::Error::from)
-                .with_context(|| format!("opening {}, granted as {guest_path}", dir.path.display()))?;
+                .with_context(|| format!("opening {}, granted as {guest_path}", path.display()))?;
         }
         reached.guard(&mut wasi);
         Ok(wasi.build())
@@ -197,6 +215,8 @@ pub struct Guest {
     control: Arc<Control>,
     _living: Living,
     _room: Slot,
+    /// Gone after all that has files open in them.
+    _temporary: Vec<Folder>,
 }
 
 impl SettingsView for Guest {

@@ -484,12 +484,14 @@ pub struct Grants {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Dir {
-    /// The folder, relative to the manifest.
-    #[schemars(required)]
+    /// The folder, relative to the manifest. Needed, unless it is `temporary`.
     pub path: Option<Located<String>>,
     /// Whether the app may write there.
     #[schemars(extend("default" = false))]
     pub write: Option<bool>,
+    /// In place of `path`: an empty folder for each instance to write to, which goes with the instance.
+    #[schemars(extend("default" = false))]
+    pub temporary: Option<Located<bool>>,
 }
 
 /// A key-value store: where it is, or a table with that and what goes with it.

@@ -159,6 +159,10 @@ impl App {
             writeln!(f, "  grant network {network}")?;
         }
         for (guest_path, dir) in &self.grants.dirs {
+            if dir.temporary {
+                writeln!(f, "  grant dir {guest_path} (temporary)")?;
+                continue;
+            }
             let access = if dir.write { "read and write" } else { "read" };
             writeln!(f, "  grant dir {guest_path} = {} ({access})", dir.path.display())?;
         }

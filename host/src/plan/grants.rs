@@ -1,6 +1,9 @@
 //! `grants` of an app: outgoing requests and connections, folders, environment variables.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use http::uri::Scheme;
 
@@ -51,8 +54,7 @@ impl Resolver<'_> {
         let mut dirs: BTreeMap<String, (Dir, &Located<String>)> = BTreeMap::new();
         for (guest_path, dir) in grants.dirs.iter().flat_map(|dirs| &dirs.0) {
             let Some(name) = self.guest_path(guest_path) else { continue };
-            let path = dir.value.path.as_ref().and_then(|path| self.dir(path));
-            let dir = Dir { path: path.unwrap_or_default(), write: dir.value.write.unwrap_or(false) };
+            let dir = self.granted_dir(&name, guest_path, &dir.value);
             match dirs.get(&name) {
                 Some((_, first)) => {
                     let problem = Problem::error(format!("the guest path `{name}` is granted twice"))
@@ -69,6 +71,23 @@ impl Resolver<'_> {
         dirs.into_iter().map(|(name, (dir, _))| (name, dir)).collect()
     }
 
+    fn granted_dir(&mut self, name: &str, guest_path: &Located<String>, dir: &manifest::Dir) -> Dir {
+        if let Some(temporary) = dir.temporary.as_ref().filter(|temporary| temporary.value) {
+            if dir.path.is_some() || dir.write == Some(false) {
+                let message = format!("`{name}` is temporary: it has no `path`, and the app may write to it");
+                self.error(&temporary.span, message, "remove the other keys, or `temporary`");
+            }
+            return Dir { path: PathBuf::new(), write: true, temporary: true };
+        }
+        if dir.path.is_none() {
+            let message = format!("`{name}` has no `path`");
+            let help = "name the folder, or make it an empty one for each instance: { temporary = true }";
+            self.error(&guest_path.span, message, help);
+        }
+        let path = dir.path.as_ref().and_then(|path| self.dir(path)).unwrap_or_default();
+        Dir { path, write: dir.write.unwrap_or(false), temporary: false }
+    }
+
     /// The path under which a guest sees a folder, without a trailing slash.
     fn guest_path(&mut self, written: &Located<String>) -> Option<String> {
         let path = &written.value;
@@ -83,7 +102,7 @@ impl Resolver<'_> {
         None
     }
 
-    fn dir(&mut self, written: &Located<String>) -> Option<std::path::PathBuf> {
+    fn dir(&mut self, written: &Located<String>) -> Option<PathBuf> {
         let path = self.path(written)?;
         self.check_dir(&path, written).then_some(path)
     }

@@ -435,9 +435,19 @@ pub enum GrantedHost {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dir {
-    /// Absolute; exists and is a directory.
+    /// Absolute; exists and is a directory. Empty where it is `temporary`.
     pub path: PathBuf,
     pub write: bool,
+    /// Not one folder, but an empty one for each instance, which goes with it.
+    #[serde(default)]
+    pub temporary: bool,
+}
+
+impl Dir {
+    /// The folder of the host that all instances may write to, if this is one.
+    pub fn written(&self) -> Option<&PathBuf> {
+        (self.write && !self.temporary).then_some(&self.path)
+    }
 }
 
 /// A scheme as text.

@@ -60,10 +60,13 @@ impl Host {
         for (name, value) in &initial.env {
             wasi.env(name, value);
         }
+        let empty = std::env::temp_dir();
         for (guest_path, dir) in &initial.dirs {
-            wasi.preopened_dir(&dir.path, guest_path, FsPerms::ReadOnly)
+            // Nothing is read from any of them while an image is taken.
+            let path = if dir.temporary { &empty } else { &dir.path };
+            wasi.preopened_dir(path, guest_path, FsPerms::ReadOnly)
                 .map_err(anyhow::Error::from)
-                .with_context(|| format!("opening {}, granted as {guest_path}", dir.path.display()))?;
+                .with_context(|| format!("opening {}, granted as {guest_path}", path.display()))?;
         }
         Ok(Self {
             table: ResourceTable::new(),

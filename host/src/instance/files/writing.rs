@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs::File, io, path::PathBuf, sync::Arc};
 
-use crate::instance::guest::Template;
+use crate::{instance::guest::Template, plan::Dir};
 
 /// The room in the folders of the app that has this template.
 #[derive(Clone)]
@@ -15,8 +15,10 @@ impl Writing {
         if bytes == 0 || stats.quota.try_take(bytes) {
             return true;
         }
-        let writable = grants.dirs.values().filter(|dir| dir.write);
-        let folders: BTreeSet<PathBuf> = writable.map(|dir| dir.path.clone()).collect();
+        let mut folders: BTreeSet<PathBuf> = grants.dirs.values().filter_map(Dir::written).cloned().collect();
+        if grants.dirs.values().any(|dir| dir.temporary) {
+            folders.extend(stats.temporary.root().map(|root| root.path().to_owned()));
+        }
         // Where nothing may be written to, that is what the guest is told.
         let taken = folders.is_empty() || stats.quota.take_measured(bytes, folders, limits.dirs_bytes).await;
         if !taken {
