@@ -233,7 +233,8 @@ fn python(house: &House, app: &str, path: &str) -> Value {
 
 #[test]
 fn django_hashes_passwords_as_anywhere() {
-    let keys = "instances.isolation = \"reuse\"";
+    // SHA-1 in millions of rounds takes its time on a busy machine.
+    let keys = "instances.isolation = \"reuse\"\nlimits = { cpu-ms = 60000, request-ms = 120000 }";
     let house = House::start(&Manifest::new().app_of("natives", &python_component("natives"), keys).app_of(
         "natives-p3",
         &python_component("natives-p3"),

@@ -35,7 +35,7 @@ fn scene() -> Arc<Scene> {
     let (http, by_tcp) = (Script::start("web", &[]), Script::start("web", &[]));
     let grants = format!(
         "grants.http = [\"https://localhost:{0}\", \"https://127.0.0.1:{0}\", \"http://127.0.0.1:{1}\", \"http://127.0.0.1:1\"]\n\
-         grants.tcp = [\"127.0.0.1:{2}\"]\nlimits = {{ outgoing-ms = 20000, memory-mib = 96 }}",
+         grants.tcp = [\"127.0.0.1:{2}\"]\nlimits = {{ outgoing-ms = 20000, memory-mib = 128, cpu-ms = 60000, request-ms = 120000 }}",
         https.port, http.port, by_tcp.port
     );
     let manifest = APPS.iter().fold(Manifest::new(), |manifest, app| {

@@ -24,7 +24,7 @@ use crate::{
     admin::client::Refused,
     build,
     engine::{Engine, compile, image},
-    init, log, new,
+    generation, init, log, new,
     plan::{self, ListenAddr, Plan},
     reload::{Unfit, check_components},
     report::{Level, Report},
@@ -240,7 +240,9 @@ struct Ended(u8);
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let ended = run(Cli::parse().command);
+    generation::remove_temporary();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Reported>() => ExitCode::FAILURE,
         Err(error) if error.is::<Ended>() => {

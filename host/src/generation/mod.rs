@@ -28,7 +28,10 @@ pub use self::{
     recipe::Recipe,
     stats::{InFlight, Living, Stats, Trial, Unfit},
 };
-pub(crate) use self::{quota::ENTRY_BYTES, temporary::Folder};
+pub(crate) use self::{
+    quota::ENTRY_BYTES,
+    temporary::{Folder, remove_all as remove_temporary},
+};
 use crate::{
     engine::Engine,
     instance::{Failure, Policy, Pool, Template},

@@ -5,11 +5,12 @@
 //! what a process that was killed has left there goes when the next one makes its first.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, Permissions},
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::Path,
-    sync::{Arc, Mutex, Once, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
 
@@ -19,6 +20,9 @@ use tokio::runtime::Handle;
 const PREFIX: &str = "guesthouse-files-";
 /// A folder may be looked at before whoever made it has locked it.
 const YOUNG: Duration = Duration::from_secs(60);
+
+/// All that this process has made and that are not gone yet.
+static ROOTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The folders of one generation.
 #[derive(Debug, Default)]
@@ -67,12 +71,30 @@ impl Root {
         let folder = private().prefix(PREFIX).tempdir_in(parent)?;
         let lock = File::open(folder.path())?;
         lock.lock()?;
+        roots().insert(folder.path().to_owned());
         Ok(Self { folder, _lock: lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        roots().remove(self.folder.path());
+    }
+}
+
+/// Removes all folders of this process, which ends: what still has them does not drop them any more.
+pub(crate) fn remove_all() {
+    for root in std::mem::take(&mut *roots()) {
+        let _ = fs::remove_dir_all(root);
+    }
+}
+
+fn roots() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    ROOTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Folder {
