@@ -24,6 +24,7 @@ class Note(models.Model):
     picture = models.BinaryField(null=True, blank=True)
     key = models.UUIDField(null=True, blank=True)
     extra = models.JSONField(default=dict, blank=True)
+    attachment = models.FileField(upload_to="notes", blank=True)
     about = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL)
 
     def __str__(self):

@@ -127,6 +127,8 @@ pub struct Components {
     engine: Arc<Engine>,
     cache: Arc<Cache>,
     compiling: Semaphore,
+    /// Places for what takes a core.
+    working: Semaphore,
     known: Mutex<HashMap<ComponentDigest, Known>>,
 }
 
@@ -143,6 +145,7 @@ impl Components {
             engine,
             cache: Arc::new(cache),
             compiling: Semaphore::new(COMPILING_MAX),
+            working: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             known: Mutex::default(),
         }
     }
@@ -185,19 +188,25 @@ impl Components {
             loading: Mutex::default(),
         };
         // Maps and relocates the whole of the code.
-        let linked = tokio::task::spawn_blocking(move || Linked::new(digest, &entry, source).map(Arc::new));
-        let linked = linked.await??;
+        let linked = self.work(move || Linked::new(digest, &entry, source).map(Arc::new)).await??;
         let mut known = self.known();
         known.retain(|_, known| known.linked.strong_count() > 0 || Arc::strong_count(&known.bringing) > 1);
         known.entry(key).or_default().linked = Arc::downgrade(&linked);
         Ok((linked, compiled))
     }
 
+    /// Runs what takes a core for a while on a thread of its own: no more at once than there are cores, since what each
+    /// thread has freed stays its own for a while. A thousand apps brought in by thirty threads left 40 KiB each.
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let _place = self.working.acquire().await?;
+        Ok(tokio::task::spawn_blocking(work).await?)
+    }
+
     async fn entry(&self, wanted: &Wanted, key: &ComponentDigest) -> Result<(Entry, Option<Duration>)> {
         let Wanted { path, name, apps, .. } = wanted;
         let lookup = {
             let (cache, key) = (self.cache.clone(), key.clone());
-            tokio::task::spawn_blocking(move || cache.get(&key)).await?
+            self.work(move || cache.get(&key)).await?
         };
         match lookup {
             Lookup::Found(entry) => {
@@ -226,7 +235,7 @@ impl Components {
                 Some(base) => cache.put_over(&base, &key, compiled),
                 None => cache.put(&key, compiled),
             };
-            tokio::task::spawn_blocking(put).await??
+            self.work(put).await??
         };
         let took = start.elapsed();
         let done = if wanted.image.is_some() { "image taken" } else { "compiled" };
@@ -260,7 +269,7 @@ impl Components {
         let scratch = self.cache.scratch()?;
         let known = {
             let (cache, key) = (self.cache.clone(), key.clone());
-            tokio::task::spawn_blocking(move || cache.get(&key)).await?
+            self.work(move || cache.get(&key)).await?
         };
         let (functions, first) = match known {
             Lookup::Found(entry) => (FunctionsFile::Known(entry.path().to_owned()), None),
@@ -280,7 +289,7 @@ impl Components {
         image::child(&job, identity, wanted.serving).await?;
         if first.is_some() {
             let cache = self.cache.clone();
-            tokio::task::spawn_blocking(move || cache.put(&key, scratch)).await??;
+            self.work(move || cache.put(&key, scratch)).await??;
         }
         Ok(())
     }

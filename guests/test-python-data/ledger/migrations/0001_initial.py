@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
                 ('picture', models.BinaryField(blank=True, null=True)),
                 ('key', models.UUIDField(blank=True, null=True)),
                 ('extra', models.JSONField(blank=True, default=dict)),
+                ('attachment', models.FileField(blank=True, upload_to='notes')),
                 ('about', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to='ledger.note')),
             ],
         ),
