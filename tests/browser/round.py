@@ -105,7 +105,7 @@ def admin(round, password):
     round.says("1 result", "#changelist-search")
     round.says("Room without a view", "#result_list")
     round.see("5-found")
-    round.press("#result_list th a")
+    round.press("#result_list tbody th a")
     round.press("a.deletelink")
     round.says("Are you sure")
     round.press("#content input[type=submit]")

@@ -258,32 +258,48 @@ impl Cache {
         Ok(Entry::whole(path, file)?)
     }
 
-    /// The same of one that is like others: of these the first is kept under `base`, and each as what differs from it.
+    /// The same of one that is like others, and kept as what differs from one of `bases`: the first of them that it is like
+    /// enough. Those that are not there yet are made of the first that is unlike all before.
     pub fn put_over(
         &self,
-        base: &ComponentDigest,
+        bases: &[ComponentDigest],
         component: &ComponentDigest,
         compiled: tempfile::NamedTempFile,
     ) -> Result<Entry> {
+        const LOST: &str = "the compile cache has lost what was just written to it";
         let whole = compiled.reopen()?;
-        let delta = self.scratch()?;
+        let file = self.scratch()?;
         // Two that come at once are over the same.
         let putting = self.putting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = self.checked(&self.path(base));
-        if found.is_err() {
-            self.put(base, compiled)?;
-            found = self.checked(&self.path(base));
+        let mut compiled = Some(compiled);
+        let mut over: Option<Delta> = None;
+        for key in bases {
+            let path = self.path(key);
+            let mut found = self.checked(&path);
+            if found.is_err()
+                && let Some(compiled) = compiled.take()
+            {
+                self.put(key, compiled)?;
+                found = self.checked(&path);
+            }
+            let Ok((base, mac)) = found else { bail!(LOST) };
+            let delta = Delta::between(key, hex::encode(mac), &base, &whole)?;
+            let small = delta.is_small();
+            if over.as_ref().is_none_or(|over| delta.bytes() < over.bytes()) {
+                over = Some(delta);
+            }
+            if small {
+                break;
+            }
         }
         drop(putting);
-        let Ok((file, mac)) = found else { bail!("the compile cache has lost what was just written to it") };
-        Delta::write(base, hex::encode(mac), &file, &whole, delta.as_file())
+        over.context("an image is kept over another")?
+            .write(&whole, file.as_file())
             .with_context(|| format!("writing to the compile cache {}", self.dir.display()))?;
-        self.put(component, delta)?;
+        self.put(component, file)?;
         match self.get(component) {
             Lookup::Found(entry) => Ok(entry),
-            Lookup::Absent | Lookup::Rejected(_) => {
-                bail!("the compile cache has lost what was just written to it")
-            }
+            Lookup::Absent | Lookup::Rejected(_) => bail!(LOST),
         }
     }
 

@@ -230,9 +230,9 @@ impl Components {
         self.make(wanted, path, compiled.path()).await?;
         let entry = {
             let (cache, key) = (self.cache.clone(), key.clone());
-            let base = wanted.image.as_ref().map(|_| image::base_key(&wanted.digest));
-            let put = move || match base {
-                Some(base) => cache.put_over(&base, &key, compiled),
+            let bases = wanted.image.as_ref().map(|_| image::base_keys(&wanted.digest));
+            let put = move || match bases {
+                Some(bases) => cache.put_over(&bases, &key, compiled),
                 None => cache.put(&key, compiled),
             };
             self.work(put).await??

@@ -28,6 +28,8 @@ const PAGE_BYTES: u64 = if cfg!(target_arch = "x86_64") { 4 << 10 } else { 64 <<
 /// Parts that are mapped from the file itself. Each is a mapping (and what lies before it another), twice for each
 /// instance, of which a process has 65,530 (`vm.max_map_count`): what lies between the closest is kept with them.
 const RUNS_MAX: usize = 32;
+/// The part of the whole, one of so many, that the pages of a small one are at most.
+const SMALL: u64 = 4;
 /// A head with that many runs is far smaller.
 const HEAD_BYTES_MAX: u64 = 64 << 10;
 
@@ -45,27 +47,43 @@ pub(super) struct Delta {
 }
 
 impl Delta {
-    /// Writes what makes `whole` of the base.
+    /// What makes `whole` of the base, which is kept under `key`.
     ///
     /// # Errors
-    /// When one of them cannot be read or the other not be written.
-    pub(super) fn write(
+    /// When one of them cannot be read.
+    pub(super) fn between(
         key: &ComponentDigest,
         base_mac: String,
         base: &File,
-        mut whole: &File,
-        to: &File,
-    ) -> io::Result<()> {
+        whole: &File,
+    ) -> io::Result<Self> {
         let (len, runs) = differing(base, whole)?;
-        let delta = Self { base: key.clone(), base_mac, len, runs: fewer(runs, RUNS_MAX) };
-        let head = serde_json::to_vec(&delta)?;
+        Ok(Self { base: key.clone(), base_mac, len, runs: fewer(runs, RUNS_MAX) })
+    }
+
+    /// Whether so little differs that the base serves its purpose.
+    pub(super) fn is_small(&self) -> bool {
+        self.bytes() <= self.len / SMALL
+    }
+
+    /// Length of what differs.
+    pub(super) fn bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.end - run.start).sum()
+    }
+
+    /// Writes it, with the pages of `whole` that differ.
+    ///
+    /// # Errors
+    /// When `whole` cannot be read or the other not be written.
+    pub(super) fn write(&self, mut whole: &File, to: &File) -> io::Result<()> {
+        let head = serde_json::to_vec(self)?;
         let mut to = BufWriter::new(to);
         to.write_all(&MAGIC)?;
         to.write_all(&(head.len() as u64).to_le_bytes())?;
         to.write_all(&head)?;
         let written = MAGIC.len() as u64 + 8 + head.len() as u64;
         fill(&mut to, written.next_multiple_of(PAGE_BYTES) - written)?;
-        for Range { start, end } in delta.runs {
+        for &Range { start, end } in &self.runs {
             whole.seek(SeekFrom::Start(start))?;
             let copied = io::copy(&mut whole.take(end - start), &mut to)?;
             fill(&mut to, (end - start).saturating_sub(copied))?;
@@ -180,7 +198,7 @@ mod tests {
         };
         let (base, whole, own) = (file(base), file(whole), tempfile::tempfile().unwrap());
         let key = ComponentDigest::of_bytes(b"base");
-        Delta::write(&key, "digest".to_owned(), &base, &whole, &own).unwrap();
+        Delta::between(&key, "digest".to_owned(), &base, &whole).unwrap().write(&whole, &own).unwrap();
         let (delta, pages) = Delta::read(&own).unwrap().unwrap();
         assert_eq!((delta.base.clone(), delta.base_mac.as_str()), (key, "digest"));
         let pieces = delta.pieces(&Arc::new(base), &Arc::new(own), pages).unwrap();
@@ -234,6 +252,30 @@ mod tests {
         assert_eq!(pieces, 2 * RUNS_MAX);
         assert_eq!(fewer(vec![0..1, 2..3, 9..10, 11..12], 2), [0..3, 9..12]);
         assert_eq!(fewer(vec![0..1, 2..3], 2), [0..1, 2..3]);
+    }
+
+    #[test]
+    fn small_is_a_quarter_at_most() {
+        let file = |bytes: Vec<u8>| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            file
+        };
+        let key = ComponentDigest::of_bytes(b"base");
+        let small = |whole: Vec<u8>| {
+            let (base, whole) = (file(pages(8, 0)), file(whole));
+            Delta::between(&key, String::new(), &base, &whole).unwrap().is_small()
+        };
+        let changed = |first: usize| {
+            let mut bytes = pages(8, 0);
+            bytes.iter_mut().take(first).for_each(|byte| *byte ^= 1);
+            bytes
+        };
+        let page = usize::try_from(PAGE_BYTES).unwrap();
+        assert_eq!(
+            [0, page, 2 * page, 2 * page + 1].map(|first| small(changed(first))),
+            [true, true, true, false]
+        );
     }
 
     #[test]

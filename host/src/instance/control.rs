@@ -90,9 +90,10 @@ impl Control {
         self.computing.load(Ordering::Relaxed)
     }
 
-    /// Whether the guest has had its slice of time, and gives its core up for now.
+    /// Whether the guest has had its slice of time, and gives its core up for now. Time in which its thread had no core is not
+    /// its own: on a busy machine short requests would go on among those that compute, and wait for these.
     pub(super) fn yields(&self) -> bool {
-        let over = self.since_resumed_us() >= micros(SLICE);
+        let over = self.computed_since_resumed_us() >= micros(SLICE);
         if over {
             self.yielded.store(true, Ordering::Relaxed);
         }

@@ -65,7 +65,7 @@ def kernel(chain):
             name = call.group(1)
             name = {"sendto": "send", "writev": "send", "write": "send", "recvfrom": "receive", "read": "receive"}.get(name, name)
             return f"kernel: {name}"
-    return "kernel: interrupts, scheduling"
+    return "kernel: other (sending, interrupts, scheduling)"
 
 
 def samples(perf_data):

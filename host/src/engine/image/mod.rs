@@ -87,9 +87,11 @@ pub(super) fn functions_key(component: &ComponentDigest) -> ComponentDigest {
     ComponentDigest::of_bytes(format!("functions of {component}").as_bytes())
 }
 
-/// What the first image of a component is kept under, and with it what the others have in common with it.
-pub(super) fn base_key(component: &ComponentDigest) -> ComponentDigest {
-    ComponentDigest::of_bytes(format!("images of {component}").as_bytes())
+/// What those images of a component are kept under that have little in common with each other, and with them what the others
+/// have in common with one of them. Another settings module, say, moves whatever comes after it in memory.
+pub(super) fn base_keys(component: &ComponentDigest) -> [ComponentDigest; 4] {
+    [0, 1, 2, 3]
+        .map(|number| ComponentDigest::of_bytes(format!("images of {component}, {number}").as_bytes()))
 }
 
 /// Takes an image in a child process and compiles it. What the guest prints meanwhile is logged as that of `app`.
