@@ -1,4 +1,4 @@
-//! Django's admin in a real browser: Chromium, driven by WebDriver. Its screenshots lie in `target/tests/screenshots`.
+//! Django's admin in a real browser: Chromium, driven by WebDriver. Its screenshots lie in `target/tmp/screenshots`.
 
 use std::{
     fs,

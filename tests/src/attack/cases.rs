@@ -61,9 +61,9 @@ pub(super) const ALL: &[Attack] = &[
     .by(By::Swap)
     .connections(2),
     get("allocate", "takes and writes all memory that it may have", "allocate", "/", &["200", "504", "503"])
-        .keys("limits.memory-mib = 64\nlimits.concurrent = 16\ninstances.isolation = \"request\""),
+        .keys("limits.memory-mib = 64\nlimits.concurrent = 4\ninstances.isolation = \"request\""),
     get("allocate-vec", "allocates until it aborts", "allocate", "/vec", &["500", "504", "503"])
-        .keys("limits.memory-mib = 64\nlimits.concurrent = 16\ninstances.isolation = \"request\""),
+        .keys("limits.memory-mib = 64\nlimits.concurrent = 4\ninstances.isolation = \"request\""),
     get(
         "many-memories",
         "holds all memories that the house has, sixteen in each instance",
