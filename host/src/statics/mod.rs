@@ -130,8 +130,6 @@ pub(crate) struct Question {
     query: Option<String>,
     method: Method,
     headers: http::HeaderMap,
-    /// `static-files`.
-    sending_max: usize,
 }
 
 /// Fields that an answer depends on.
@@ -184,15 +182,14 @@ impl StaticFiles {
     /// Where there is a file, but it cannot be sent.
     pub(crate) async fn answer(
         self: &Arc<Self>,
-        mut question: Question,
+        question: Question,
         sending_max: usize,
     ) -> Result<Option<Answer>, StaticFailure> {
-        question.sending_max = sending_max;
         // The semaphore is never closed.
         let looking = self.counts.looks.clone().acquire_owned().await;
         let files = self.clone();
         let found = tokio::task::spawn_blocking(move || {
-            let found = files.look(&question);
+            let found = files.look(&question, sending_max);
             drop(looking);
             found
         });
@@ -213,10 +210,10 @@ impl StaticFiles {
     }
 
     /// Looks for the file, and makes the answer with its first bytes. Blocks.
-    fn look(&self, question: &Question) -> Result<Option<Answer>, StaticFailure> {
-        match self.try_look(question) {
+    fn look(&self, question: &Question, sending_max: usize) -> Result<Option<Answer>, StaticFailure> {
+        match self.try_look(question, sending_max) {
             Ok(found) => Ok(found),
-            Err(Trouble::Busy) => Err(StaticFailure::Busy(question.sending_max)),
+            Err(Trouble::Busy) => Err(StaticFailure::Busy(sending_max)),
             Err(Trouble::Io(error)) if beneath::is_absent(&error) => Ok(None),
             Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let path = question.folder.path.join(&question.name);
@@ -228,7 +225,7 @@ impl StaticFiles {
         }
     }
 
-    fn try_look(&self, question: &Question) -> Result<Option<Answer>, Trouble> {
+    fn try_look(&self, question: &Question, sending_max: usize) -> Result<Option<Answer>, Trouble> {
         let folder = Folder::open(&question.folder.path)?;
         let (name, plain) = match question.slash {
             true => (question.index.clone(), folder.file(&question.index)?),
@@ -239,7 +236,7 @@ impl StaticFiles {
                 None => return Ok(None),
             },
         };
-        let slot = self.counts.sending.take(1, question.sending_max).ok_or(Trouble::Busy)?;
+        let slot = self.counts.sending.take(1, sending_max).ok_or(Trouble::Busy)?;
         let Some((beneath, response)) = question.ask(&folder, &name, plain)? else { return Ok(None) };
         let (mut head, body) = response.into_parts();
         fields::complete(&mut head, &question.folder, &name);
@@ -284,7 +281,6 @@ impl Question {
             query: request.uri().query().map(str::to_owned),
             method: request.method().clone(),
             headers,
-            sending_max: 0,
         }
     }
 
