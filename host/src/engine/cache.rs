@@ -387,3 +387,50 @@ impl Hasher for EngineHasher {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    const PAGE: usize = 64 << 10;
+
+    /// Forty pages that all files of a kind have, but for one.
+    fn whole(kind: u8, own: u8) -> Vec<u8> {
+        let mut bytes = vec![kind; 40 * PAGE];
+        bytes[20 * PAGE] = own;
+        bytes
+    }
+
+    fn content(entry: &Entry) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (file, at, len) in entry.pieces().iter() {
+            let mut piece = vec![0; *len];
+            file.read_exact_at(&mut piece, *at).unwrap();
+            bytes.append(&mut piece);
+        }
+        bytes
+    }
+
+    #[test]
+    fn what_is_unlike_all_before_is_a_base_for_what_comes_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path(), &Engine::new().unwrap()).unwrap();
+        let key = |name: &str| ComponentDigest::of_bytes(name.as_bytes());
+        let bases = ["first", "second"].map(key);
+        for (kind, own, is_small) in [(1, 7, true), (1, 8, true), (2, 7, true), (2, 8, true), (3, 7, false)] {
+            let bytes = whole(kind, own);
+            let mut compiled = cache.scratch().unwrap();
+            compiled.write_all(&bytes).unwrap();
+            let name = key(&format!("{kind} {own}"));
+            let entry = cache.put_over(&bases, &name, compiled).unwrap();
+            assert!(content(&entry) == bytes, "{kind} {own}");
+            let kept = fs::metadata(cache.path(&name)).unwrap().len();
+            assert_eq!(kept <= 3 * PAGE as u64, is_small, "{kept} bytes of {kind} {own}");
+        }
+        for (base, kind) in bases.iter().zip([1, 2]) {
+            assert!(fs::read(cache.path(base)).unwrap() == whole(kind, 7), "{kind}");
+        }
+    }
+}
