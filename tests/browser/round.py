@@ -6,6 +6,7 @@ the page. Prints a line for each step; a step that fails ends it with a screensh
 
 import hashlib
 import pathlib
+import shutil
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ class Round:
         options = webdriver.ChromeOptions()
         for argument in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1200,900"]:
             options.add_argument(argument)
-        service = webdriver.ChromeService("/usr/bin/chromedriver")
+        service = webdriver.ChromeService(shutil.which("chromedriver"))
         self.browser = webdriver.Chrome(options, service)
         self.browser.set_page_load_timeout(PATIENCE)
         self.url, self.screenshots = url, screenshots

@@ -37,6 +37,7 @@ fn succeed(command: &mut Command) -> String {
 
 #[test]
 fn the_admin_works_in_a_browser_and_shows_what_is_saved() {
+    drop(tool("chromedriver", "chromium-driver"));
     let folder = tempfile::tempdir().expect("a folder");
     let project = folder.path();
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/test-python-data");
@@ -67,7 +68,6 @@ fn the_admin_works_in_a_browser_and_shows_what_is_saved() {
     );
     exec(project, "shop", &["shell", "-v0", "-c", &user]);
 
-    drop(tool("chromedriver", "chromium-driver"));
     let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     let url = format!("http://shop.localhost:{}", house.address().port());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/round.py");
