@@ -88,7 +88,7 @@ pub(super) fn functions_key(component: &ComponentDigest) -> ComponentDigest {
 }
 
 /// What those images of a component are kept under that have little in common with each other, and with them what the others
-/// have in common with one of them. Another settings module, say, moves whatever comes after it in memory.
+/// have in common with one of them. Other keys of settings can move all that comes after them in memory.
 pub(super) fn base_keys(component: &ComponentDigest) -> [ComponentDigest; 4] {
     [0, 1, 2, 3]
         .map(|number| ComponentDigest::of_bytes(format!("images of {component}, {number}").as_bytes()))
