@@ -243,8 +243,9 @@ fn mend_pip(error: ToolError, requirements: Option<&Path>) -> anyhow::Error {
         "\nhelp: the package index could not be reached; pip's own settings (PIP_INDEX_URL, PIP_PROXY, PIP_CERT) are respected".to_owned()
     } else if text.contains("No matching distribution found") || text.contains("Could not find a version") {
         format!(
-            "\nhelp: no wheel of it fits a guest: check name and version in {asked_in}. Packages that have source \
-             archives alone, or native code for each version of Python, cannot be installed for Python {GUEST_PYTHON} in WebAssembly"
+            "\nhelp: no wheel of it fits a guest: check name and version in {asked_in}. One that has source archives \
+             alone, and no native code, is built if a line there says `--no-binary NAME`; native code cannot be built \
+             for Python {GUEST_PYTHON} in WebAssembly"
         )
     } else if text.contains("ResolutionImpossible") || text.contains("conflicting dependencies") {
         format!("\nhelp: the versions in {asked_in} contradict each other")

@@ -55,6 +55,8 @@ def _status(command):
     except BrokenPipeError:
         return 1
     except BaseException as error:
+        if isinstance(error, MemoryError):
+            error.add_note("hint: a command may take as much memory as an instance: raise limits.memory-mib of the app in the manifest")
         traceback.print_exception(type(error), error, _their_frames(error.__traceback__))
         return 1
     return 0

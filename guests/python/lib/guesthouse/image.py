@@ -30,6 +30,10 @@ STDLIB_LEFT_OUT = frozenset({
 # The bundle's layout: the header's length in 8 bytes, the header as JSON, then the files' contents one after another.
 _LENGTH = 8
 
+#: Larger sources of libraries are compiled by the instance that wants them. They are tables, such as those of phone numbers;
+#: compiling one takes up to a hundred times its size, and memory that was ever taken stays in the image.
+SOURCE_MAX_BYTES = 256 * 1024
+
 _directory = None
 _config = None
 
@@ -46,6 +50,7 @@ def begin(directory):
     _config = _read_bundle(f"{directory}/{BUNDLE}")
     _read_stdlib()
     _offer_psycopg2()
+    _offer_pillow()
     archive.seal()
     files.install()
     hashing.install()
@@ -118,10 +123,20 @@ def _offer_psycopg2():
         del _config["native"][native]
 
 
+def _offer_pillow():
+    """Puts a module in the place of Pillow's native code, without which all of Pillow refuses to be imported."""
+    if _config["native"].pop("PIL._imaging", None):
+        with open(f"{_directory}/offered/PIL/_imaging.py", "rb") as file:
+            data = file.read()
+        archive.add(f"{archive.SITE}/PIL/_imaging.py", len(data), 0, zlib.compress(data, 6), True)
+
+
 def _compile(report):
     """Compiles every source; only the project's own must be free of errors."""
     for path in archive.files:
         if not path.endswith(".py"):
+            continue
+        if archive.files[path][0] > SOURCE_MAX_BYTES and not path.startswith(archive.APP + "/"):
             continue
         try:
             code = compile(archive.read(path), path, "exec", dont_inherit=True)

@@ -37,6 +37,8 @@ def prepare():
     if _before_next is _start:
         _prepare()
         _before_next = _start_prepared
+        # A command may go on for long, and make much.
+        gc.enable()
 
 
 def snapshot_taken():
