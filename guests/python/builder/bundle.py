@@ -12,6 +12,7 @@ import pathlib
 import stat
 import zlib
 
+from builder import requirements
 from builder.messages import Problem
 
 #: Paths in the guest; `lib/guesthouse/archive.py` has the same.
@@ -64,7 +65,7 @@ def pack(project, site, config):
         sources += [(f"{SITE}/{name}", path) for name, path in walk(site, in_site=True, native=native)]
     sources += zone_data(sources)
     total = sum(path.stat().st_size for _, path in sources)
-    warnings = []
+    warnings = list(requirements.warnings(site))
     if total > TOTAL_WARN_BYTES:
         text = f"the project and its requirements have {total >> 20} MiB of files ({largest(sources)})"
         hint = "keep media and data out of the project's folder, and grant their directory to the app instead"
@@ -72,7 +73,7 @@ def pack(project, site, config):
             raise Problem(text + f", more than the {TOTAL_MAX_BYTES >> 20} MiB that a component can hold", hint)
         warnings.append({"message": text, "hint": hint})
     files = [entry(name, path) for name, path in sources]
-    return Bundle({**config, "native": native}, files, warnings)
+    return Bundle({**config, "native": native, "instead": requirements.instead(site)}, files, warnings)
 
 
 def entry(name, path):
@@ -105,7 +106,9 @@ def wanted_directory(path, relative, in_site):
     if path.name in LEFT_OUT_DIRECTORIES or path.name.startswith(".") or (path / "pyvenv.cfg").exists():
         return False
     if in_site:
-        return relative not in LEFT_OUT_OF_SITE and not (path.name == "tests" and "/" in relative)
+        # Wheels keep the shared libraries of their native code in `NAME.libs`.
+        left_out = relative in LEFT_OUT_OF_SITE or (path.name == "tests" and "/" in relative)
+        return not left_out and not path.name.endswith(".libs")
     return True
 
 

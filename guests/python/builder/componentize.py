@@ -16,6 +16,9 @@ from builder.messages import Problem
 
 VERSION = "0.25.1"
 
+#: What it says where it copies more out of the guest than Wasmtime lets it.
+TOO_LARGE = "fuel allocated for hostcalls has been exhausted"
+
 HERE = pathlib.Path(__file__).resolve().parent.parent
 LIB = HERE / "lib"
 WORLDS = {"0.2": ("guesthouse:python/python-p2", "entry_p2"), "0.3": ("guesthouse:python/python", "entry_p3")}
@@ -37,7 +40,7 @@ def run(bundle, wit, wasi, out):
         if finished.returncode == 0 and not report["errors"]:
             publish(component, out)
         elif not report["errors"]:
-            report["errors"].append({"message": "componentize-py failed:\n" + explain(finished)})
+            report["errors"].append(failure(finished))
         return report
 
 
@@ -59,6 +62,14 @@ def read_report(path):
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"errors": [], "warnings": [], "imported": []}
+
+
+def failure(finished):
+    if TOO_LARGE in finished.stderr:
+        return {"message": "the app takes more than 128 MiB of memory before it begins, which componentize-py cannot take over",
+                "hint": "files and libraries count that the app has with it: leave out requirements that it does not import, and "
+                        "data, whose directory can be granted instead"}
+    return {"message": "componentize-py failed:\n" + explain(finished)}
 
 
 def explain(finished):

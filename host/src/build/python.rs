@@ -241,6 +241,8 @@ fn mend_pip(error: ToolError, requirements: Option<&Path>) -> anyhow::Error {
         requirements.map_or_else(|| "the package index".to_owned(), |file| file.display().to_string());
     let help = if unreachable.iter().any(|sign| text.contains(sign)) {
         "\nhelp: the package index could not be reached; pip's own settings (PIP_INDEX_URL, PIP_PROXY, PIP_CERT) are respected".to_owned()
+    } else if let Some(known) = known_in_vain(&text) {
+        known
     } else if text.contains("No matching distribution found") || text.contains("Could not find a version") {
         format!(
             "\nhelp: no wheel of it fits a guest: check name and version in {asked_in}. One that has source archives \
@@ -253,6 +255,22 @@ fn mend_pip(error: ToolError, requirements: Option<&Path>) -> anyhow::Error {
         String::new()
     };
     with_help(error, &help)
+}
+
+/// What is known of the requirement that pip found no wheel of: the same as the builder says of those that it did find.
+fn known_in_vain(output: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Known {
+        why: String,
+        instead: String,
+    }
+    let (_, rest) = output.split_once("No matching distribution found for ")?;
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    let name = rest.split(ends).next()?;
+    let file = PythonLibrary::get("builder/packages.json")?;
+    let mut known: std::collections::HashMap<String, Known> = serde_json::from_slice(&file.data).ok()?;
+    let Known { why, instead } = known.remove(&name.to_ascii_lowercase().replace(['_', '.'], "-"))?;
+    Some(format!("\nhelp: the requirement `{name}` does not work in a guest: {why}; instead: {instead}"))
 }
 
 fn with_help(error: ToolError, help: &str) -> anyhow::Error {
@@ -301,6 +319,14 @@ mod tests {
         let found = requirement_files(Some(&dir.path().join("a.txt"))).unwrap();
         let root = dir.path().canonicalize().unwrap();
         assert_eq!(found, ["a.txt", "c.txt", "sub/b.txt"].map(|name| root.join(name)).into());
+    }
+
+    #[test]
+    fn what_is_known_of_a_requirement_without_a_wheel_is_said() {
+        let of = |name| known_in_vain(&format!("ERROR: No matching distribution found for {name}"));
+        let said = of("mysqlclient==2.3.1").unwrap();
+        assert!(said.contains("`mysqlclient` does not work") && said.ends_with("instead: PyMySQL"), "{said}");
+        assert_eq!((of("nothing-known<2"), known_in_vain("other")), (None, None));
     }
 
     #[test]

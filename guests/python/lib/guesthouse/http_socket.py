@@ -53,6 +53,17 @@ def install():
 def _after_exec(module):
     if module.__name__.endswith("urllib3.util.connection"):
         module.create_connection = create_connection
+    elif module.__name__.endswith("urllib3.util.wait"):
+        module.wait_for_read = _wait_for_read(module.wait_for_read)
+    elif module.__name__ == "httpcore._backends.sync":
+        # That of httpx.
+        module.SyncBackend.connect_tcp = lambda self, host, port, timeout=None, local_address=None, socket_options=None: (
+            module.SyncStream(create_connection((host, port), timeout)))
+
+
+def _wait_for_read(wait):
+    """Nothing comes before the request is sent whole, for which botocore waits with a body that it announced."""
+    return lambda sock, timeout=None: not isinstance(sock, HttpSocket) and wait(sock, timeout)
 
 
 def create_connection(address, timeout=socket._GLOBAL_DEFAULT_TIMEOUT, source_address=None, *_, **_options):

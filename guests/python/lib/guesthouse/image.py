@@ -15,7 +15,7 @@ import os
 import sys
 import zlib
 
-from guesthouse import archive, files, hashing, importer, network, tls
+from guesthouse import archive, at_once, files, hashing, importer, network, tls
 
 BUNDLE = "bundle.bin"
 REPORT = "report.json"
@@ -24,7 +24,7 @@ REPORT = "report.json"
 STDLIB_LEFT_OUT = frozenset({
     "__pycache__", "curses", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "test", "tkinter",
     "turtledemo", "turtle.py", "venv", "antigravity.py", "this.py", "_android_support.py", "_apple_support.py",
-    "_ios_support.py", "_aix_support.py", "_osx_support.py", "msilib", "_pyrepl", "_pydecimal.py", "_pydatetime.py",
+    "_ios_support.py", "_aix_support.py", "_osx_support.py", "msilib", "_pydecimal.py", "_pydatetime.py",
 })
 
 # The bundle's layout: the header's length in 8 bytes, the header as JSON, then the files' contents one after another.
@@ -51,6 +51,7 @@ def begin(directory):
     _read_stdlib()
     _offer_psycopg2()
     _offer_pillow()
+    _mend_billiard()
     archive.seal()
     files.install()
     hashing.install()
@@ -59,6 +60,7 @@ def begin(directory):
     from guesthouse import http_socket
 
     http_socket.install()
+    at_once.install()
 
 
 def finish():
@@ -116,9 +118,7 @@ def _offer_psycopg2():
     archive.remove(root)
     source = f"{_directory}/offered/psycopg2"
     for name in os.listdir(source):
-        with open(f"{source}/{name}", "rb") as file:
-            data = file.read()
-        archive.add(f"{root}/{name}", len(data), 0, zlib.compress(data, 6), True)
+        _offer(f"{source}/{name}", f"{root}/{name}")
     for native in [name for name in _config["native"] if name.partition(".")[0] == "psycopg2"]:
         del _config["native"][native]
 
@@ -129,6 +129,23 @@ def _offer_pillow():
         with open(f"{_directory}/offered/PIL/_imaging.py", "rb") as file:
             data = file.read()
         archive.add(f"{archive.SITE}/PIL/_imaging.py", len(data), 0, zlib.compress(data, 6), True)
+
+
+def _mend_billiard():
+    """On which Celery stands: it imports for workers, which a guest does not run, what is missing here, and tasks could not even
+    be sent."""
+    for name, line, mended in (("compat", b"    from fcntl import fcntl, F_GETFL, F_SETFL\n", b"    fcntl = F_GETFL = F_SETFL = None\n"),
+                               ("util", b"    import ctypes\n", b"    ctypes = None\n")):
+        path = f"{archive.SITE}/billiard/{name}.py"
+        if path in archive.files:
+            data = archive.read(path).replace(line, mended, 1)
+            archive.add(path, len(data), 0, zlib.compress(data, 6), True)
+
+
+def _offer(source, path):
+    with open(source, "rb") as file:
+        data = file.read()
+    archive.add(path, len(data), 0, zlib.compress(data, 6), True)
 
 
 def _compile(report):

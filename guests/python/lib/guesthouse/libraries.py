@@ -53,9 +53,6 @@ NEVER = (
 )
 
 
-PG8000 = "add `pg8000` to the requirements, over which Django's PostgreSQL backend then works as it is"
-
-
 def load(config, modules, report):
     """Imports the libraries, and reports imports of the project that can never succeed."""
     failures = {}
@@ -78,9 +75,6 @@ def load(config, modules, report):
             _try(name, failures)
     _compile_patterns()
     _report_failures(config, modules, failures, report)
-    if project.find("psycopg") or project.find("psycopg2"):
-        if project.find("psycopg2._adapt") is None:
-            report.warn("psycopg stands on native code, which cannot run in WebAssembly", hint=PG8000)
     report.imported = sorted(sys.modules)
 
 
@@ -157,10 +151,12 @@ def _report_failures(config, modules, failures, report):
             if problem is None or (problem, module.path) in told:
                 continue
             told.add((problem, module.path))
+            instead = config["instead"].get(name.partition(".")[0])
+            more = {"hint": f"instead: {instead}"} if instead else {}
             if certain and module.name in reachable:
-                report.error(problem, path=module.path, line=line)
+                report.error(problem, path=module.path, line=line, **more)
             elif certain is not None:
-                report.warn(problem, path=module.path, line=line)
+                report.warn(problem, path=module.path, line=line, **more)
 
 
 def _reachable(name, modules):
