@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{House, Request, Response};
 
+const TOKEN: &str = "csrfmiddlewaretoken";
+
 /// One visitor of one host.
 pub struct Browser<'a> {
     house: &'a House,
@@ -23,24 +25,64 @@ impl<'a> Browser<'a> {
         self.send(Request::get(&self.host, path))
     }
 
-    /// Fills in the form at `path`. Names and values have to need no escape but of spaces.
+    /// Fills in the form at `path`, which sends to the same path.
     ///
     /// # Panics
     ///
     /// Where there is no form with a token.
     pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response {
-        let form = self.get(path).text();
-        let token = form
-            .split("name=\"csrfmiddlewaretoken\" value=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        let token = token.unwrap_or_else(|| panic!("no form at {path}: {form}"));
-        let token = ("csrfmiddlewaretoken", token);
-        let fields = fields.iter().chain([&token]);
+        self.submit(path, path, fields)
+    }
+
+    /// Fills in the form on the page `form`, which sends to `path`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Browser::post`].
+    pub fn submit(&mut self, form: &str, path: &str, fields: &[(&str, &str)]) -> Response {
+        let token = self.token(form);
+        let fields = fields.iter().copied().chain([(TOKEN, token.as_str())]);
         let body: Vec<_> =
-            fields.map(|(name, value)| format!("{name}={}", value.replace(' ', "+"))).collect();
+            fields.map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
         let request = Request::post(&self.host, path, body.join("&"));
         self.send(request.header("content-type", "application/x-www-form-urlencoded"))
+    }
+
+    /// Fills in the form at `path`, one field of which is a file with a name and a content.
+    ///
+    /// # Panics
+    ///
+    /// As [`Browser::post`].
+    pub fn upload(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        (field, name, content): (&str, &str, &[u8]),
+    ) -> Response {
+        let token = self.token(path);
+        let mut body = Vec::new();
+        for (name, value) in fields.iter().copied().chain([(TOKEN, token.as_str())]) {
+            let part =
+                format!("--frontier\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        let head = format!(
+            "--frontier\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n--frontier--\r\n");
+        let request = Request::post(&self.host, path, body);
+        self.send(request.header("content-type", "multipart/form-data; boundary=frontier"))
+    }
+
+    /// The hidden token of the first form on a page.
+    fn token(&mut self, path: &str) -> String {
+        let page = self.get(path).text();
+        let token =
+            page.split(&format!("name=\"{TOKEN}\" value=\"")).nth(1).and_then(|rest| rest.split('"').next());
+        token.unwrap_or_else(|| panic!("no form at {path}: {page}")).to_owned()
     }
 
     fn send(&mut self, request: Request) -> Response {
@@ -53,4 +95,12 @@ impl<'a> Browser<'a> {
         }
         answer
     }
+}
+
+/// A name or value of a form as it is sent: each byte as `%XX` but for letters and digits.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| {
+        if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(escape).collect()
 }
