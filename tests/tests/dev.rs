@@ -84,10 +84,12 @@ fn saved_files_of_a_python_project_are_served_without_a_build() {
     wait_for(&house, "site: generation 4 serves");
     assert_notice(&page(&house, "site"), &["ValueError: &lt;b&gt;&amp;", "/app/app.py", "line 1"]);
 
+    write(folder.path(), "site/app.py", &format!("from more import WORD\n{}", application("{WORD}")));
+    wait_for(&house, "site: generation 5 serves");
+    assert_notice(&page(&house, "site"), &["ModuleNotFoundError", "hint: no requirement brings `more`"]);
+
     // A package that is new: nobody had watched its folder.
     write(folder.path(), "site/more/__init__.py", "WORD = 'three'\n");
-    wait_for(&house, "site: generation 5 serves");
-    write(folder.path(), "site/app.py", &format!("from more import WORD\n{}", application("{WORD}")));
     wait_for(&house, "site: generation 6 serves");
     assert_eq!(page(&house, "site").text(), "three set second");
     write(folder.path(), "site/more/__init__.py", "WORD = 'four'\n");

@@ -1,4 +1,4 @@
-"""What a person can do about a database or a server that an app does not reach: a line below the error.
+"""What a person can do about a database, a server or a module that an app does not reach: a line below the error.
 
 The lines are notes of the exceptions (PEP 678): they stand in tracebacks, in the log and on Django's page for developers.
 """
@@ -105,6 +105,20 @@ def _about_address(host, port, error):
     if error.errno == errno.ECONNREFUSED:
         return f"hint: nothing listens at {place}: is the server started?"
     return None
+
+
+def note_about_module(error):
+    """What to do about a module that a project wants and its component has not."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return
+    top = error.name.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        _note(error, f"hint: Python in WebAssembly has no `{error.name}`: the project or its packages have to do without it")
+    elif top in sys.modules:
+        _note(error, f"hint: `{top}` is there, and has no such module: look for a misspelt name or an older version")
+    else:
+        _note(error, f"hint: no requirement brings `{top}`, nor does the project: add its package to the requirements, or mend "
+                     "the name, and build again")
 
 
 def _note(error, text):

@@ -13,7 +13,7 @@ import importlib
 import random
 import sys
 
-from guesthouse import archive, overlay, renewal, secrets, settings
+from guesthouse import archive, hints, overlay, renewal, secrets, settings
 
 #: "module:object" or "module:function()", set when the component is made.
 wsgi = None
@@ -66,6 +66,7 @@ def _start_with(prepare):
         if archive.mounted:
             _load_urls()
     except BaseException as error:
+        hints.note_about_module(error)
         _failure = error
         raise
     _before_next = _collect_from_now_on
