@@ -16,6 +16,23 @@ fn says(line: &Entry, app: &str, words: &[&str]) -> bool {
     line.text("app") == app && words.iter().all(|word| line.message().contains(word))
 }
 
+/// The guest takes sixteen of three thousand memories in each instance, for half a second: there are more requests than room.
+#[test]
+fn a_request_waits_for_room_among_the_instances_of_all_apps() {
+    let keys = "limits.concurrent = 300\nlimits.queue = 0\ninstances.isolation = \"request\"";
+    let house = House::start(&Manifest::new().app("many", "many-memories", keys));
+    let mut held: Vec<Connection> = (0..200)
+        .map(|_| {
+            let mut connection = house.connect();
+            connection.send(Request::get("many.test", "/").bytes());
+            connection
+        })
+        .collect();
+    for connection in &mut held {
+        assert_eq!(connection.response("GET").status(), 200);
+    }
+}
+
 /// An instance of the guest has a memory of 17 pages and a small table, counted as 1.1 MiB and something: of three MiB, two
 /// instances have theirs.
 #[test]

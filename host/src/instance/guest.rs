@@ -3,12 +3,16 @@
 //! A [`Template`] is made once per generation and route overlay; each instance is born from it with nothing of another
 //! instance. Everything that a guest may touch is named by the manifest's grants.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::Context as _;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, sockets::WasiSocketsCtxView};
@@ -36,6 +40,11 @@ use crate::{
     settings::Settings,
     taken::Slot,
 };
+
+/// How long a request waits for room for its instance.
+const ROOM_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it looks whether there is some.
+const ROOM_LOOK: Duration = Duration::from_millis(50);
 
 /// Whose instance this is, for log lines.
 #[derive(Debug)]
@@ -100,17 +109,34 @@ pub struct Template {
 }
 
 impl Template {
+    /// Room for an instance. Where apps have taken all that they share, it is waited for: whoever were refused at once would
+    /// only ask again, and keep the threads that serve busy with refusals.
+    ///
+    /// # Errors
+    /// [`Failure::NoRoom`] after [`ROOM_PATIENCE`].
+    pub(super) async fn room(&self) -> Result<Slot, Failure> {
+        let until = Instant::now() + ROOM_PATIENCE;
+        loop {
+            if let Some(room) = self.engine.slots.take(&self.stats.own_instances, self.linked.slots) {
+                return Ok(room);
+            }
+            if Instant::now() >= until {
+                return Err(Failure::NoRoom("apps have taken all that they share".into()));
+            }
+            sleep(ROOM_LOOK).await;
+        }
+    }
+
     /// A new store with nothing in it but what the template grants.
     ///
     /// # Errors
-    /// When a granted directory cannot be opened any more, and [`Failure::NoRoom`].
+    /// When a granted directory cannot be opened any more.
     pub(super) fn store(
         self: &Arc<Self>,
         pre: &ProxyPre<Guest>,
         control: &Arc<Control>,
+        room: Slot,
     ) -> anyhow::Result<Store<Guest>> {
-        let room = self.engine.slots.take(&self.stats.own_instances, self.linked.slots);
-        let room = room.ok_or_else(|| Failure::NoRoom("apps have taken all that they share".into()))?;
         let printing = Printing { lines: self.stats.lines.clone(), per_second: self.limits.log_lines };
         let identity = Arc::new(Identity::new(self.app.clone(), self.generation, printing));
         // The one of wasmtime's engines that the component was compiled for.

@@ -9,7 +9,7 @@ usage: hostile [--case NAME]... [--seconds S] [--bound-ms MS] [--rate-percent P]
            asks two well-behaved apps at a steady rate, P percent (25) of what each can do alone, for S seconds (10)
            each, while another app in the same house attacks; prints a table of all cases, or of those that are named
        --bound-ms MS
-           the p99 of the neighbours, in milliseconds, above which the program ends with 1 (50)
+           the p99 of the neighbours, in milliseconds, above which the program ends with 1 (5)
        --list
            names the cases";
 
@@ -26,7 +26,7 @@ impl Options {
         let mut options = Options {
             cases: Vec::new(),
             length: Duration::from_secs(10),
-            bound_ms: 50.0,
+            bound_ms: 5.0,
             rate: 0.25,
             list: false,
         };
