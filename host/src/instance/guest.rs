@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, sockets::WasiSocketsCtxView};
@@ -115,16 +115,20 @@ impl Template {
     /// # Errors
     /// [`Failure::NoRoom`] after [`ROOM_PATIENCE`].
     pub(super) async fn room(&self) -> Result<Slot, Failure> {
-        let until = Instant::now() + ROOM_PATIENCE;
-        loop {
-            if let Some(room) = self.engine.slots.take(&self.stats.own_instances, self.linked.slots) {
-                return Ok(room);
-            }
-            if Instant::now() >= until {
-                return Err(Failure::NoRoom("apps have taken all that they share".into()));
-            }
-            sleep(ROOM_LOOK).await;
+        let take = || self.engine.slots.take(&self.stats.own_instances, self.linked.slots);
+        if let Some(room) = take() {
+            return Ok(room);
         }
+        let look = async {
+            loop {
+                sleep(ROOM_LOOK).await;
+                if let Some(room) = take() {
+                    return room;
+                }
+            }
+        };
+        let found = timeout(ROOM_PATIENCE, look).await;
+        found.map_err(|_| Failure::NoRoom("apps have taken all that they share".into()))
     }
 
     /// A new store with nothing in it but what the template grants.
