@@ -126,9 +126,7 @@ def _offer_psycopg2():
 def _offer_pillow():
     """Puts a module in the place of Pillow's native code, without which all of Pillow refuses to be imported."""
     if _config["native"].pop("PIL._imaging", None):
-        with open(f"{_directory}/offered/PIL/_imaging.py", "rb") as file:
-            data = file.read()
-        archive.add(f"{archive.SITE}/PIL/_imaging.py", len(data), 0, zlib.compress(data, 6), True)
+        _offer(f"{_directory}/offered/PIL/_imaging.py", f"{archive.SITE}/PIL/_imaging.py")
 
 
 def _mend_billiard():
