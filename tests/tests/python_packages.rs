@@ -1,4 +1,4 @@
-//! Which of the fifty packages that web apps use most work in a guest: what is seen is what docs/packages.md says. And
+//! Which of fifty packages that web apps use work in a guest: what is seen is what docs/packages.md says. And
 //! `guesthouse build` warns of those that do not.
 
 use std::{
