@@ -39,4 +39,5 @@ pub mod state;
 pub mod statics;
 mod taken;
 pub mod terminal;
+mod threads;
 mod watching;

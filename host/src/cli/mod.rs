@@ -28,6 +28,7 @@ use crate::{
     plan::{self, ListenAddr, Plan},
     reload::{Unfit, check_components},
     report::{Level, Report},
+    threads,
 };
 
 /// A WebAssembly component host: one process, many guest web apps.
@@ -359,7 +360,11 @@ fn asking(conversation: impl Future<Output = Result<()>>) -> Result<()> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(threads::take_short_slices)
+        .build()
+        .context("starting the runtime")
 }
 
 fn check(plan: &Plan) -> Result<()> {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
 use super::{cache::ComponentDigest, config};
+use crate::threads;
 
 /// The hidden command under which this binary compiles one component.
 pub const CHILD_COMMAND: &str = "compile-component";
@@ -58,16 +59,6 @@ pub(super) fn command(serving: bool) -> Result<Command> {
     Ok(command)
 }
 
-/// How much a child leaves to the threads that serve, as a nice value: a tenth of a core for it where all compete. With
-/// 19 it is a hundredth, and a house that is asked as much as it can answer would not be swapped for minutes.
-const NICE: i32 = 10;
-
-/// What a child that compiles begins with.
-pub(super) fn be_nice() {
-    // A failure leaves the priority as it was, which is harmless.
-    let _ = rustix::process::setpriority_process(None, NICE);
-}
-
 /// The bytes of the component of this digest, which messages call `name`.
 ///
 /// # Errors
@@ -86,7 +77,7 @@ pub(super) fn read(component: &Path, name: &str, digest: &ComponentDigest) -> Re
 /// # Errors
 /// What [`read`] says, or what is wrong with its code.
 pub fn run_child(component: &Path, name: &str, digest: &str, compiled: &Path) -> Result<()> {
-    be_nice();
+    threads::be_nice();
     let bytes = read(component, name, &digest.parse()?)?;
     let code = config::precompile(&bytes, name)?;
     fs::write(compiled, code).with_context(|| format!("writing {}", compiled.display()))

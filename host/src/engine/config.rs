@@ -16,7 +16,7 @@ pub(super) const CORES_PER_SLOT: u32 = 8;
 const CORES_MAX: u32 = 128;
 /// What a slot keeps of the memory that its last instance wrote, for the next one to write again without page faults.
 /// It is overwritten with the image (or zeros) when the instance ends; what is beyond it goes back to the system.
-const MEMORY_KEPT_BYTES: usize = 8 << 20;
+const MEMORY_KEPT_BYTES: usize = 2 << 20;
 /// The same of each table. Tables are small: giving one back costs more than clearing it.
 const TABLE_KEPT_BYTES: usize = 64 << 10;
 

@@ -15,8 +15,7 @@ use std::{
 use async_task::Runnable;
 use tokio::runtime::Handle;
 
-/// How much is left to the threads that serve, as a nice value: a tenth of a core for these where all compete for it.
-const NICE: i32 = 10;
+use crate::threads;
 
 /// The lane of a house. Its threads begin with the first guest that needs them.
 #[derive(Debug, Default)]
@@ -99,9 +98,8 @@ impl Shared {
     fn run(&self, runtime: &Handle) {
         // What guests wait for are the runtime's timers and sockets.
         let _entered = runtime.enter();
-        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-            tracing::debug!("guests that compute have the priority of all: {error}");
-        }
+        threads::be_nice();
+        threads::take_short_slices();
         let mut queues = self.queues();
         while !queues.closed {
             match queues.pop() {

@@ -21,6 +21,7 @@ use crate::{
     plan::Dir,
     secrets::Secrets,
     settings::Settings,
+    threads,
 };
 
 /// The interface by which an app is initialised (wit/settings.wit).
@@ -136,7 +137,7 @@ async fn pass_on(from: Option<impl AsyncRead + Unpin>, to: Output) {
 /// # Errors
 /// When it was not told what to do, or cannot tell what came of it.
 pub fn run_child() -> Result<bool> {
-    compile::be_nice();
+    threads::be_nice();
     let job: Job = serde_json::from_reader(std::io::stdin()).context("reading what to initialise")?;
     let (made, contents) = match take::taken(&job) {
         Ok(compiled) => (true, compiled),

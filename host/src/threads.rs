@@ -1,0 +1,54 @@
+//! How the threads of a house compete for cores.
+//!
+//! A thread that computes for long has a low priority, and with it a small share of a core where all compete. What it holds
+//! when its core is taken (a lock of the runtime, the kernel's of the address space) is held until it has a core again. By
+//! default the kernel gives out cores in slices of some milliseconds, and a small share of such slices is a long wait for
+//! all who want that lock. Threads of a house ask for short slices (Linux 6.12; an older kernel knows none, and goes on as
+//! it would), so that those that serve have a core when they want it, and those that compute are soon done with what they
+//! hold.
+
+use std::{io, time::Duration};
+
+use nix::libc::{SCHED_FLAG_KEEP_POLICY, SYS_sched_setattr, c_int, sched_attr, syscall};
+use rustix::process::{getpriority_process, setpriority_process};
+
+/// The shortest slice that the kernel gives (`sched(7)`, `kernel/sched/syscalls.c`).
+const SLICE: Duration = Duration::from_micros(100);
+
+/// How much is left to the threads that serve, as a nice value: a tenth of a core for the others where all compete for it.
+/// With 19 it is a hundredth, and a house that is asked as much as it can answer would not be swapped for minutes.
+const NICE: i32 = 10;
+
+/// Has this thread, and those that it starts, leave cores to the threads that serve.
+pub(crate) fn be_nice() {
+    if let Err(error) = setpriority_process(None, NICE) {
+        tracing::debug!("a thread that computes has the priority of all: {error}");
+    }
+}
+
+/// Has this thread take cores for short slices. Where that is refused, as under a policy for real time, all is as it was.
+pub(crate) fn take_short_slices() {
+    if let Err(error) = set_slice() {
+        tracing::debug!("a thread takes cores for as long as is usual: {error}");
+    }
+}
+
+/// By `sched_setattr(2)`.
+fn set_slice() -> io::Result<()> {
+    let attributes = sched_attr {
+        size: u32::try_from(size_of::<sched_attr>()).unwrap_or_default(),
+        sched_policy: 0,
+        sched_flags: u64::try_from(SCHED_FLAG_KEEP_POLICY).unwrap_or_default(),
+        sched_nice: getpriority_process(None)?,
+        sched_priority: 0,
+        sched_runtime: u64::try_from(SLICE.as_nanos()).unwrap_or_default(),
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    let this_thread: c_int = 0;
+    let flags: c_int = 0;
+    // SAFETY: the kernel reads `size` bytes of `attributes`, which live until the call returns, and writes none.
+    #[expect(unsafe_code, reason = "no library has a safe function for this call; see SAFETY above")]
+    let result = unsafe { syscall(SYS_sched_setattr, this_thread, &raw const attributes, flags) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
