@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     places::{Place, Places},
-    stream::{Serving, Silence, Timed},
+    stream::{Serving, Silence, Timed, Turns},
     timer::Alarms,
 };
 use crate::{
@@ -98,6 +98,7 @@ impl Server {
             places: Places::new(connections_max),
             connections: TaskTracker::new(),
             draining: CancellationToken::new(),
+            turns: Arc::default(),
         });
         Self { open: Mutex::default(), shared, accepting: TaskTracker::new() }
     }
@@ -166,6 +167,7 @@ struct Shared {
     places: Places,
     connections: TaskTracker,
     draining: CancellationToken,
+    turns: Arc<Turns>,
 }
 
 /// Accepts until the listener is to close. An error of accepting never ends it.
@@ -222,17 +224,17 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(place) => serve(stream, (peer, place), shared, closing).await,
         // Nobody is kept waiting for this: it may be a flood.
         Err(full) if full.told.is_some() => {
-            let _ = timeout(REFUSAL_MAX, refuse(stream)).await;
+            let _ = timeout(REFUSAL_MAX, refuse(stream, shared.turns.clone())).await;
         }
         Err(_) => {}
     }
 }
 
 /// Answers the first request of a connection that has no place.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, turns: Arc<Turns>) {
     let silence = Silence { head_max: REFUSAL_MAX, stall_max: REFUSAL_MAX };
     let serving = Serving::default();
-    let io = TokioIo::new(Timed::new(stream, silence, serving.clone()));
+    let io = TokioIo::new(Timed::new(stream, silence, serving.clone(), turns));
     let service = service_fn(|_| {
         serving.leave_unread();
         let answer = Refusal::TooManyConnections.response().map(Full::new);
@@ -257,7 +259,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let server = shared.current.load().server.clone();
     let serving = Serving::default();
     let silence = Silence { head_max: server.header_timeout, stall_max: server.stall_timeout };
-    let io = TokioIo::new(Timed::new(stream, silence, serving.clone()));
+    let io = TokioIo::new(Timed::new(stream, silence, serving.clone(), shared.turns.clone()));
     // One timer for all requests of the connection, which come one after another.
     let spare = Arc::new(Mutex::new(Some(Alarm::default())));
     let service = service_fn(move |request| {

@@ -11,7 +11,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
@@ -66,26 +66,67 @@ impl Serving {
 const LINGER_MAX: Duration = Duration::from_secs(2);
 /// Bytes of it that are read at once.
 const LINGER_BYTES: usize = 8192;
+/// How often it is read in a turn.
+const LINGER_READS: usize = 8;
+/// From one turn to the next of all connections: 256 MiB a second for a whole house. Clients who send as much as they can
+/// would have the threads that serve do nothing else.
+const LINGER_PAUSE: Duration = Duration::from_micros(250);
+
+/// The turns of throwing away what clients send that were answered for good.
+#[derive(Debug)]
+pub(super) struct Turns(Mutex<Instant>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl Turns {
+    /// When the next turn is, which is nobody else's.
+    fn take(&self) -> Instant {
+        let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Instant::now().max(*next);
+        *next = turn + LINGER_PAUSE;
+        turn
+    }
+}
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when the client is silent for too long.
 pub(super) struct Timed<S> {
     inner: S,
     silence: Silence,
     serving: Serving,
+    turns: Arc<Turns>,
     /// When the first byte of a head came, after which turn, and what runs while more of it is waited for. The clock of
     /// the first head begins with the connection: one that says nothing is no better than one that says little.
     head: Option<(Instant, u32)>,
     head_timer: Option<Pin<Box<Sleep>>>,
     /// Runs while the client takes nothing.
     write: Option<Pin<Box<Sleep>>>,
-    /// Runs once our side is closed.
-    linger: Option<Pin<Box<Sleep>>>,
+    /// Begins once our side is closed.
+    linger: Option<Linger>,
+}
+
+/// Throwing away what still comes.
+struct Linger {
+    deadline: Instant,
+    turn: Instant,
+    /// To the turn, or to the deadline.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Linger {
+    fn new(time: Duration, turn: Instant) -> Self {
+        let deadline = Instant::now() + time;
+        Self { deadline, turn, timer: Box::pin(sleep_until(deadline)) }
+    }
 }
 
 impl<S> Timed<S> {
-    pub(super) fn new(inner: S, silence: Silence, serving: Serving) -> Self {
+    pub(super) fn new(inner: S, silence: Silence, serving: Serving, turns: Arc<Turns>) -> Self {
         let head = Some((Instant::now(), serving.turn()));
-        Self { inner, silence, serving, head, head_timer: None, write: None, linger: None }
+        Self { inner, silence, serving, turns, head, head_timer: None, write: None, linger: None }
     }
 
     fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -134,24 +175,33 @@ impl<S: AsyncRead + Unpin> Timed<S> {
     /// Throws away what still comes, until the client closes too or is out of time.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let linger_max = self.silence.stall_max.min(LINGER_MAX);
-        let timer = self.linger.get_or_insert_with(|| Box::pin(sleep(linger_max)));
-        let deadline = timer.deadline();
+        let linger = self.linger.get_or_insert_with(|| Linger::new(linger_max, self.turns.take()));
         let mut bytes = [0; LINGER_BYTES];
         loop {
             // By the clock: beside reads that never wait, tokio has no time to poll a timer.
-            if Instant::now() >= deadline {
+            let now = Instant::now();
+            if now.max(linger.turn) >= linger.deadline {
                 return Poll::Ready(());
             }
-            let mut buffer = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.serving.leave_unread(),
-                Poll::Ready(_) => return Poll::Ready(()),
-                // A client that has sent nothing more, and is not known to be about to, loses nothing.
-                Poll::Pending if !self.serving.0.unread.load(Ordering::Relaxed) => return Poll::Ready(()),
-                Poll::Pending => break,
+            if now < linger.turn {
+                linger.timer.as_mut().reset(linger.turn);
+                ready!(linger.timer.as_mut().poll(cx));
             }
+            for _ in 0..LINGER_READS {
+                let mut buffer = ReadBuf::new(&mut bytes);
+                match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
+                    Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.serving.leave_unread(),
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    // A client that has sent nothing more, and is not known to be about to, loses nothing.
+                    Poll::Pending if !self.serving.0.unread.load(Ordering::Relaxed) => return Poll::Ready(()),
+                    Poll::Pending => {
+                        linger.timer.as_mut().reset(linger.deadline);
+                        return linger.timer.as_mut().poll(cx);
+                    }
+                }
+            }
+            linger.turn = self.turns.take();
         }
-        self.linger.as_mut().map_or(Poll::Ready(()), |timer| timer.as_mut().poll(cx))
     }
 }
 
@@ -184,5 +234,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
             ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
         }
         self.linger(cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// A client that sends as fast as it is read.
+    struct Endless(u128);
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.0 += 1;
+            buffer.put_slice(&[0; LINGER_BYTES]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_answer_is_read_by_turns() {
+        let turns = Arc::new(Turns::default());
+        let time = Duration::from_millis(20);
+        let silence = Silence { head_max: time, stall_max: time };
+        let begun = Instant::now();
+        let mut reads = 0;
+        for _ in 0..2 {
+            let mut stream = Timed::new(Endless(0), silence, Serving::default(), turns.clone());
+            poll_fn(|cx| stream.linger(cx)).await;
+            reads += stream.inner.0;
+        }
+        let turns = begun.elapsed().as_micros() / LINGER_PAUSE.as_micros() + 2;
+        assert!((1..=turns * LINGER_READS as u128).contains(&reads), "{reads} reads in {turns} turns");
     }
 }
