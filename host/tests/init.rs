@@ -118,6 +118,19 @@ fn a_django_project_is_found_with_its_settings() {
 }
 
 #[test]
+fn the_host_serves_the_static_files_of_django() {
+    let folder = django();
+    assert_has(&folder.well(&["init"]), &["set STATIC_ROOT"]);
+    let folder = django();
+    let settings = folder.read("mysite/settings.py");
+    let more = "STATIC_URL = \"static/\"\nSTATIC_ROOT = BASE_DIR / \"staticfiles\"\n";
+    folder.write("mysite/settings.py", &format!("{settings}{more}"));
+    assert_has(&folder.well(&["init"]), &["serves staticfiles at /static", "manage.py collectstatic"]);
+    assert_has(&folder.read("guesthouse.toml"), &["static = { \"/static\" = \"staticfiles\" }"]);
+    folder.leads("shop.localhost", "shop");
+}
+
+#[test]
 fn a_second_time_nothing_is_written() {
     let folder = django();
     folder.well(&["init"]);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use anyhow::{Result, bail};
@@ -39,12 +39,23 @@ pub(super) fn find(seen: &Seen<'_>, wanted: Option<&str>) -> Result<Project> {
         ));
     }
     if !sources.iter().any(|text| text.contains("whitenoise")) {
-        project.notes.push(
-            "static files: only `runserver` serves them by itself. Have the host do it: set STATIC_ROOT, run `python manage.py \
-             collectstatic`, and name the folder in the app's entry, such as static = { \"/static\" = \"staticfiles\" }; or \
-             take WhiteNoise, which does it in every surrounding"
-                .into(),
-        );
+        match static_files(&sources) {
+            Some((prefix, folder)) => {
+                let folder = if folder.is_absolute() { folder } else { seen.named(folder).into() };
+                project.notes.push(format!(
+                    "static files: the host serves {} at {prefix}, as the settings say; fill it with `python manage.py \
+                     collectstatic`, now and after each change of them",
+                    folder.display()
+                ));
+                project.statics = Some((prefix, folder));
+            }
+            None => project.notes.push(
+                "static files: only `runserver` serves them by itself. Have the host do it: set STATIC_ROOT, run `python \
+                 manage.py collectstatic`, and name the folder in the app's entry, such as static = { \"/static\" = \
+                 \"staticfiles\" }; or take WhiteNoise, which does it in every surrounding"
+                    .into(),
+            ),
+        }
     }
     Ok(project)
 }
@@ -121,6 +132,36 @@ fn wsgi_application(seen: &Seen<'_>, settings: &str, sources: &[String]) -> Resu
     }
 }
 
+/// Where the settings want static files to be asked for, and the folder that `collectstatic` fills, by `STATIC_URL` and
+/// `STATIC_ROOT`. Of a folder that is named relative to another one, as by `BASE_DIR / "staticfiles"`, that other one is
+/// taken to be the project's.
+fn static_files(sources: &[String]) -> Option<(String, PathBuf)> {
+    let stated = |name: &str| {
+        let mut lines = sources.iter().flat_map(|text| text.lines());
+        lines.find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='))
+    };
+    let mut root = PathBuf::new();
+    let mut rest = stated("STATIC_ROOT")?;
+    if ["env", "config(", ".parent"].iter().any(|other_place| rest.contains(other_place)) {
+        return None;
+    }
+    while let Some(start) = rest.find(['"', '\'']) {
+        let part = first_string(rest)?;
+        rest = rest.get(start + part.len() + 2..)?;
+        root.push(part);
+    }
+    let below = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    let folder: PathBuf = root.components().collect();
+    if folder.file_name().is_none() || !(folder.is_absolute() || folder.components().all(below)) {
+        return None;
+    }
+    let url = first_string(stated("STATIC_URL")?)?;
+    let prefix = url.trim_matches('/');
+    // Another site serves them.
+    let elsewhere = url.contains("//");
+    (!prefix.is_empty() && !elsewhere).then(|| (format!("/{prefix}"), folder))
+}
+
 /// A settings module for production beside the one that was found.
 fn other_settings(seen: &Seen<'_>, settings: &str) -> Option<String> {
     let is_package = file_of(seen, settings)?.ends_with("__init__.py");
@@ -162,6 +203,33 @@ fn first_string(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_of_static_files_is_found() {
+        let found = |root: &str, url: &str| {
+            let sources = [format!("X = 1\nSTATIC_URL = {url}\nSTATIC_ROOT = {root}\n")];
+            static_files(&sources).map(|(prefix, folder)| (prefix, folder.display().to_string()))
+        };
+        let expected = |prefix: &str, folder: &str| Some((prefix.to_owned(), folder.to_owned()));
+        for root in ["BASE_DIR / \"staticfiles\"", "os.path.join(BASE_DIR, 'staticfiles/')", "'staticfiles'"]
+        {
+            assert_eq!(found(root, "'static/'"), expected("/static", "staticfiles"), "{root}");
+        }
+        assert_eq!(found("BASE_DIR / 'var' / 'static'", "'/s/'"), expected("/s", "var/static"));
+        assert_eq!(found("'/srv/static/'", "'static/'"), expected("/static", "/srv/static"));
+        for (root, url) in [
+            ("'static'", "'https://cdn.example/static/'"),
+            ("env('ROOT')", "'static/'"),
+            ("BASE_DIR.parent / 'static'", "'static/'"),
+            ("BASE_DIR / '../static'", "'static/'"),
+            ("get_root()", "'static/'"),
+            ("'static'", "'/'"),
+            ("'static'", "get_url()"),
+        ] {
+            assert_eq!(found(root, url), None, "{root}, {url}");
+        }
+        assert_eq!(static_files(&["# STATIC_ROOT = 'x'\nSTATIC_URL = 'static/'".to_owned()]), None);
+    }
 
     #[test]
     fn environment_variables_are_found() {

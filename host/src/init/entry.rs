@@ -99,6 +99,10 @@ impl Entry<'_> {
         if project.reused {
             text.push_str("instances = { isolation = \"reuse\" }\n");
         }
+        if let Some((prefix, folder)) = &project.statics {
+            let folder = folder.to_string_lossy();
+            let _ = writeln!(text, "static = {{ {} = {} }}", quoted(prefix), quoted(&folder));
+        }
         if !project.settings.is_empty() {
             let _ = writeln!(text, "\n[apps.{name}.settings]");
             for (key, value) in &project.settings {

@@ -55,6 +55,8 @@ struct Project {
     /// `[apps.NAME.settings]`, as TOML; `HOST` stands for the hostname.
     settings: Vec<(&'static str, toml::Value)>,
     reused: bool,
+    /// Where static files are asked for, and their folder as the manifest names it.
+    statics: Option<(String, PathBuf)>,
     /// Whether it is granted a folder for temporary files.
     temporary: bool,
     /// Environment variables that it reads.
