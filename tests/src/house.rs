@@ -108,10 +108,18 @@ impl House {
     ///
     /// As [`House::start`].
     pub fn develop(folder: &Path) -> House {
-        let own_cache = |command: &mut Command| {
+        House::develop_with(folder, |command| {
             command.env_remove("GUESTHOUSE_CACHE_DIR");
-        };
-        House::run("dev", folder, 1, own_cache, Log::collect)
+        })
+    }
+
+    /// As [`House::develop`], with changes to the command.
+    ///
+    /// # Panics
+    ///
+    /// As [`House::start`].
+    pub fn develop_with(folder: &Path, change: impl FnOnce(&mut Command)) -> House {
+        House::run("dev", folder, 1, change, Log::collect)
     }
 
     fn start_logging(
