@@ -19,6 +19,9 @@ const CORES_MAX: u32 = 128;
 const MEMORY_KEPT_BYTES: usize = 2 << 20;
 /// The same of each table. Tables are small: giving one back costs more than clearing it.
 const TABLE_KEPT_BYTES: usize = 64 << 10;
+/// Slots that stay as a module's last instance left them, for its next one, before those of others are taken instead of new
+/// ones. What they keep is what a house keeps for good of the memory that guests once wrote, times `MEMORY_KEPT_BYTES`.
+const SLOTS_WARM: u32 = 32;
 
 /// Whether guests of an engine may be asynchronous components (WASI 0.3).
 ///
@@ -71,6 +74,7 @@ fn pool() -> PoolingAllocationConfig {
         .max_memories_per_module(8)
         .table_elements(64 * 1024)
         .max_memory_size(4 << 30)
+        .max_unused_warm_slots(SLOTS_WARM)
         // Most of a fresh instance's cost is page faults and the interrupts between cores that come with giving pages
         // back. Where the kernel can tell which pages were written (`PAGEMAP_SCAN`, Linux 6.7), these alone are
         // restored, in place; where it cannot, keeping memory would mean copying what nobody touched.
