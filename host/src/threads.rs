@@ -52,3 +52,11 @@ fn set_slice() -> io::Result<()> {
     let result = unsafe { syscall(SYS_sched_setattr, this_thread, &raw const attributes, flags) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_kernel_takes_the_request() {
+        super::set_slice().unwrap();
+    }
+}
