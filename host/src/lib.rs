@@ -40,4 +40,5 @@ pub mod statics;
 mod taken;
 pub mod terminal;
 mod threads;
+mod turns;
 mod watching;

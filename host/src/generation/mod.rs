@@ -15,7 +15,7 @@ mod stats;
 mod temporary;
 mod throttle;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,12 @@ use crate::{
     instance::{Failure, Policy, Pool, Template},
     keyvalue::{Granted, Stores},
     plan,
+    turns::Turns,
 };
+
+/// From one refusal of an app to the next, 5,000 a second. Most who are refused ask again at once, and many who wait in line
+/// are out of time together: the threads that serve would have nothing else to do.
+const REFUSAL_PAUSE: Duration = Duration::from_micros(200);
 
 /// One version of one app.
 pub struct Generation {
@@ -54,6 +59,7 @@ pub struct Generation {
     /// For each route, the index of its pool.
     route_pools: Vec<usize>,
     admission: Arc<Admission>,
+    refusals: Arc<Turns>,
     /// Cancelled, it ends what still runs: requests that are not done are broken off.
     pub cut: CancellationToken,
 }
@@ -87,6 +93,7 @@ impl Generation {
             pools: Vec::new(),
             route_pools: Vec::new(),
             admission,
+            refusals: Arc::new(Turns::new(REFUSAL_PAUSE)),
             cut: CancellationToken::new(),
         };
         new.with_routes(routes, engine)
@@ -121,6 +128,7 @@ impl Generation {
             pools,
             route_pools,
             admission: self.admission.clone(),
+            refusals: self.refusals.clone(),
             cut: self.cut.clone(),
         }
     }
@@ -151,11 +159,20 @@ impl Generation {
     /// Waits for one of the app's places.
     ///
     /// # Errors
-    /// [`Failure::QueueFull`] and [`Failure::Throttled`] at once, [`Failure::QueueTimeout`] after `queue-ms`.
+    /// [`Failure::QueueFull`] and [`Failure::Throttled`] at once, [`Failure::QueueTimeout`] after `queue-ms`; where there are
+    /// many, one after the other.
     pub async fn admit(&self) -> Result<Admitted, Failure> {
-        self.stats.admit()?;
-        let permit = self.admission.admit().await?;
-        Ok(Admitted { _permit: permit, _in_flight: self.stats.begin() })
+        let admitted = async {
+            self.stats.admit()?;
+            self.admission.admit().await
+        };
+        match admitted.await {
+            Ok(permit) => Ok(Admitted { _permit: permit, _in_flight: self.stats.begin() }),
+            Err(refused) => {
+                self.refusals.wait().await;
+                Err(refused)
+            }
+        }
     }
 
     /// Requests that wait for a place.

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     places::{Place, Places},
-    stream::{Serving, Silence, Timed, Turns},
+    stream::{LINGER_PAUSE, Serving, Silence, Timed},
     timer::Alarms,
 };
 use crate::{
@@ -35,6 +35,7 @@ use crate::{
     house::Current,
     listener::{Accepted, Access, Listener},
     plan::ListenAddr,
+    turns::Turns,
 };
 
 /// Pause after the system refused a connection (no descriptors left), so that the others can end some.
@@ -98,7 +99,7 @@ impl Server {
             places: Places::new(connections_max),
             connections: TaskTracker::new(),
             draining: CancellationToken::new(),
-            turns: Arc::default(),
+            turns: Arc::new(Turns::new(LINGER_PAUSE)),
         });
         Self { open: Mutex::default(), shared, accepting: TaskTracker::new() }
     }

@@ -11,7 +11,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
@@ -22,6 +22,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep, sleep_until},
 };
+
+use crate::turns::Turns;
 
 /// Bounds of silence on one connection.
 #[derive(Debug, Clone, Copy)]
@@ -70,27 +72,7 @@ const LINGER_BYTES: usize = 8192;
 const LINGER_READS: usize = 8;
 /// From one turn to the next of all connections: 256 MiB a second for a whole house. Clients who send as much as they can
 /// would have the threads that serve do nothing else.
-const LINGER_PAUSE: Duration = Duration::from_micros(250);
-
-/// The turns of throwing away what clients send that were answered for good.
-#[derive(Debug)]
-pub(super) struct Turns(Mutex<Instant>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-}
-
-impl Turns {
-    /// When the next turn is, which is nobody else's.
-    fn take(&self) -> Instant {
-        let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = Instant::now().max(*next);
-        *next = turn + LINGER_PAUSE;
-        turn
-    }
-}
+pub(super) const LINGER_PAUSE: Duration = Duration::from_micros(250);
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when the client is silent for too long.
 pub(super) struct Timed<S> {
@@ -262,7 +244,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_after_the_answer_is_read_by_turns() {
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(Turns::new(LINGER_PAUSE));
         let time = Duration::from_millis(20);
         let silence = Silence { head_max: time, stall_max: time };
         let begun = Instant::now();
@@ -279,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_sent_nothing_more_waits_for_no_turn() {
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(Turns::new(LINGER_PAUSE));
         while turns.take() < Instant::now() + LINGER_MAX / 2 {}
         let silence = Silence { head_max: LINGER_MAX, stall_max: LINGER_MAX };
         let (ours, _theirs) = tokio::io::duplex(64);
