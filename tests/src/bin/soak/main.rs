@@ -14,8 +14,8 @@ use std::{
 };
 
 use guesthouse_tests::{
-    Attack, Client, Floor, Held, House, Load, Manifest, Measured, Outcomes, Request, Served, Silent, Steady,
-    Strength, Swapper, build_house,
+    Attack, Client, Floor, Held, House, Load, Manifest, Outcomes, Request, Served, Silent, Steady, Strength,
+    Swapper, Times, build_house,
 };
 
 use crate::options::Options;
@@ -67,18 +67,23 @@ impl Good {
         Good { steady, swapped, served: 0, lost: Vec::new() }
     }
 
-    /// Counts what was served since it was last called, and gives the times of the steady loads.
-    fn count(&mut self) -> Measured {
-        let mut all = Measured::default();
+    /// Counts what was served since it was last called, beside this attack, and gives the times of the steady loads. What was
+    /// lost is said at once, since a soak takes long.
+    fn count(&mut self, attack: &str) -> Times {
+        let mut all = Times::default();
+        let mut losses = Vec::new();
         for load in &self.steady {
             let measured = load.take();
-            all.times.add(measured.times);
-            self.lost.extend(measured.reasons);
+            all.add(measured.times);
+            losses.extend(measured.reasons);
         }
-        self.served += all.times.count();
         let Served { times, lost } = self.swapped.take();
-        self.served += times.count();
-        self.lost.extend(lost);
+        self.served += all.count() + times.count();
+        losses.extend(lost);
+        for why in losses {
+            println!("lost beside {attack}: {why}");
+            self.lost.push(why);
+        }
         all
     }
 }
@@ -103,6 +108,7 @@ fn run(options: &Options) -> bool {
     let (mut next_swap, mut outcomes) = (begun, Outcomes::default());
     let mut faults = Vec::new();
     let mut reference = None;
+    let mut times = Times::default();
     for attack in attacks.iter().cycle() {
         let attacking = attack.start(&house, &server);
         let ends = Instant::now() + ATTACK;
@@ -118,13 +124,13 @@ fn run(options: &Options) -> bool {
         // What is missing in so short a time is no fault; what must not be, is.
         faults.extend(seen.others_than(attack).map(|outcome| format!("{}: {outcome}", attack.name)));
         outcomes.add(seen);
+        times.add(good.count(attack.name));
         let Some(now) = house.held() else {
             faults.push("the house has ended".to_owned());
             break;
         };
         if begun.elapsed() >= Duration::from_secs(60) * minute {
-            let measured = good.count();
-            let [p50, p99, max] = [50.0, 99.0, 100.0].map(|percent| measured.times.percentile_ms(percent));
+            let [p50, p99, max] = [50.0, 99.0, 100.0].map(|percent| times.percentile_ms(percent));
             println!(
                 "{minute:>6} {:>5} MiB {:>8} {:>12} {:>10} {:>5} {p50:>7.2} {p99:>7.2} {max:>7.1} {swaps:>6}  {outcomes}",
                 now.memory_mib(),
@@ -133,7 +139,7 @@ fn run(options: &Options) -> bool {
                 good.served,
                 good.lost.len()
             );
-            outcomes = Outcomes::default();
+            (outcomes, times) = (Outcomes::default(), Times::default());
             minute += 1;
         }
         if reference.is_none() && begun.elapsed() >= options.reference() {
@@ -144,7 +150,7 @@ fn run(options: &Options) -> bool {
         }
     }
     let end = settled(&house, reference);
-    good.count();
+    good.count("nothing");
     faults.extend(good.lost.iter().map(|why| format!("a good app: {why}")));
     report(reference, end, &good, &faults)
 }
