@@ -6,11 +6,31 @@
 //! all who want that lock. Threads of a house ask for short slices (Linux 6.12; an older kernel knows none, and goes on as
 //! it would), so that those that serve have a core when they want it, and those that compute are soon done with what they
 //! hold.
+//!
+//! Each thread that serves keeps to a core of its own. The kernel moves threads to other cores seldom, and by the shares that
+//! they have, which are small for those that compute: for tens of milliseconds all that serve can be found on one core, one
+//! after the other, while a guest has the next to itself. What is not to serve runs anywhere.
 
-use std::{io, time::Duration};
+use std::{
+    cell::OnceCell,
+    io,
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use nix::libc::{SCHED_FLAG_KEEP_POLICY, SYS_sched_setattr, c_int, sched_attr, syscall};
-use rustix::process::{getpriority_process, setpriority_process};
+use rustix::{
+    process::{getpriority_process, setpriority_process},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
+use tokio::{
+    process::{Child, Command},
+    runtime::{Builder, Runtime},
+};
 
 /// The shortest slice that the kernel gives (`sched(7)`, `kernel/sched/syscalls.c`).
 const SLICE: Duration = Duration::from_micros(100);
@@ -18,6 +38,79 @@ const SLICE: Duration = Duration::from_micros(100);
 /// How much is left to the threads that serve, as a nice value: a tenth of a core for the others where all compete for it.
 /// With 19 it is a hundredth, and a house that is asked as much as it can answer would not be swapped for minutes.
 const NICE: i32 = 10;
+
+/// The cores that this process was given, as they were before any of its threads kept to one. None where there are more than
+/// the kernel tells of.
+static GIVEN: LazyLock<Option<CpuSet>> = LazyLock::new(|| sched_getaffinity(None).ok());
+
+thread_local! {
+    /// The core that this thread keeps to, once it has looked for one.
+    static CORE: OnceCell<Option<usize>> = const { OnceCell::new() };
+}
+
+/// The runtime of a house.
+///
+/// # Errors
+/// When the system has no threads or descriptors for it.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    let cores = one_for_each();
+    let taken = AtomicUsize::new(0);
+    let keep_to_one = move || {
+        CORE.with(|core| {
+            core.get_or_init(|| {
+                let core = cores.get(taken.fetch_add(1, Ordering::Relaxed)).copied();
+                core.inspect(|&core| keep_to(&only(core)))
+            });
+        });
+    };
+    Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(|| {
+            take_short_slices();
+            run_anywhere();
+        })
+        // Only those that serve park, not those for what blocks.
+        .on_thread_park(keep_to_one)
+        .build()
+}
+
+/// A core for each thread that serves; none where there are fewer such threads than cores, as in a container that has a
+/// share of all of them: another container's threads would be bound to the same ones.
+fn one_for_each() -> Vec<usize> {
+    let Some(given) = &*GIVEN else { return Vec::new() };
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&core| given.is_set(core)).collect();
+    let threads = thread::available_parallelism().map_or(0, usize::from);
+    if threads == cores.len() { cores } else { Vec::new() }
+}
+
+fn only(core: usize) -> CpuSet {
+    let mut set = CpuSet::new();
+    set.set(core);
+    set
+}
+
+fn keep_to(cores: &CpuSet) {
+    if let Err(error) = sched_setaffinity(None, cores) {
+        tracing::debug!("a thread runs on the cores that it had: {error}");
+    }
+}
+
+/// Has this thread run on all cores of the process, whichever thread started it.
+pub(crate) fn run_anywhere() {
+    if let Some(given) = &*GIVEN {
+        keep_to(given);
+    }
+}
+
+/// Starts a process that runs on all cores of this one, whichever thread this is.
+pub(crate) fn spawn_anywhere(command: &mut Command) -> io::Result<Child> {
+    let core = CORE.with(|core| core.get().copied().flatten());
+    let Some(core) = core else { return command.spawn() };
+    run_anywhere();
+    let child = command.spawn();
+    keep_to(&only(core));
+    child
+}
 
 /// Has this thread, and those that it starts, leave cores to the threads that serve.
 pub(crate) fn be_nice() {

@@ -155,10 +155,9 @@ async fn stored(manager: &Arc<Manager>, body: &mut Body) -> Result<StoredCompone
     let Some(first) = data(body).await? else {
         return Err(Refused::new(Reason::BadRequest, "the body is empty: send the bytes of a component"));
     };
-    let mut upload = manager.upload().await?;
-    upload.write(&first).await?;
+    let mut upload = manager.upload().await?.write(first).await?;
     while let Some(bytes) = data(body).await? {
-        upload.write(&bytes).await?;
+        upload = upload.write(bytes).await?;
     }
     Ok(upload.finish().await?)
 }

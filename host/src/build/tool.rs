@@ -21,6 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::excerpt;
+use crate::threads;
 
 /// Between the polite signal and the other one. `make` uses it to remove what it has half made.
 const GRACE: Duration = Duration::from_secs(2);
@@ -154,7 +155,7 @@ impl<'a> Tool<'a> {
     }
 
     fn spawn(&mut self) -> Result<Group, ToolError> {
-        match self.command.spawn() {
+        match threads::spawn_anywhere(&mut self.command) {
             Ok(child) => Ok(Group(child)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ToolError::Missing {
                 program: self.command.as_std().get_program().to_string_lossy().into_owned(),

@@ -360,11 +360,7 @@ fn asking(conversation: impl Future<Output = Result<()>>) -> Result<()> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .on_thread_start(threads::take_short_slices)
-        .build()
-        .context("starting the runtime")
+    threads::runtime().context("starting the runtime")
 }
 
 fn check(plan: &Plan) -> Result<()> {

@@ -26,16 +26,18 @@ pub(super) async fn child(
     compiled: &Path,
     serving: bool,
 ) -> Result<()> {
-    let output = command(serving)?
+    let mut command = command(serving)?;
+    command
         .arg(CHILD_COMMAND)
         .arg(component)
         .arg(name)
         .arg(digest.to_string())
         .arg(compiled)
         .stdin(Stdio::null())
-        .output()
-        .await
-        .context("starting the compiler")?;
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = threads::spawn_anywhere(&mut command).context("starting the compiler")?;
+    let output = child.wait_with_output().await.context("waiting for the compiler")?;
     if output.status.success() {
         return Ok(());
     }

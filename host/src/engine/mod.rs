@@ -40,7 +40,7 @@ use crate::{
 /// Time between two epoch ticks, at which computing guests can be interrupted.
 pub const TICK: Duration = Duration::from_millis(2);
 /// How long a guest computes before it yields its thread to others, at the next tick.
-pub const SLICE: Duration = Duration::from_millis(4);
+pub const SLICE: Duration = Duration::from_millis(2);
 
 /// The versions of WASI 0.2 and 0.3 that the linkers have: under another, compatible one, a function is not replaced.
 pub(crate) const WASI_0_2: &str = "0.2.12";

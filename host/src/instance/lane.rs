@@ -100,6 +100,7 @@ impl Shared {
         let _entered = runtime.enter();
         threads::be_nice();
         threads::take_short_slices();
+        threads::run_anywhere();
         let mut queues = self.queues();
         while !queues.closed {
             match queues.pop() {

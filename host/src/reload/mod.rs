@@ -26,6 +26,7 @@ use std::{
 };
 
 use anyhow::Result;
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -228,13 +229,15 @@ pub struct Upload {
 impl Upload {
     /// # Errors
     /// [`Reason::NotSaved`] where the disk is full, [`Reason::TooLarge`].
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+    pub async fn write(mut self, bytes: Bytes) -> Result<Self, Refusal> {
         if self.upload.bytes() + bytes.len() as u64 > COMPONENT_BYTES_MAX {
             return Err(refusal(Reason::TooLarge, "a component has at most 1 GiB"));
         }
-        // Into the system's memory: what takes time is the sync at the end.
-        let written = tokio::task::block_in_place(|| self.upload.write(bytes));
-        written.map_err(|error| not_saved(&error))
+        let written = blocking(move || {
+            self.upload.write(&bytes)?;
+            Ok(self)
+        });
+        written.await.map_err(|error| not_saved(&error))
     }
 
     /// Puts the component in place, synced.

@@ -102,7 +102,8 @@ pub(super) fn base_keys(component: &ComponentDigest) -> [ComponentDigest; 4] {
 pub(super) async fn child(job: &Job, identity: Identity, serving: bool) -> Result<()> {
     let mut command = compile::command(serving)?;
     command.arg(CHILD_COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("starting the child that takes the image")?;
+    let mut child =
+        threads::spawn_anywhere(&mut command).context("starting the child that takes the image")?;
     let told = serde_json::to_vec(job)?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(&told).await.context("telling the child what to initialise")?;
