@@ -24,6 +24,7 @@ pub mod instance;
 mod keyvalue;
 mod listener;
 pub mod log;
+mod look;
 pub mod manifest;
 pub mod new;
 pub mod notices;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use wasmtime_wasi_http::WasiBody;
 
 use super::exchange::{Last, Shared};
-use crate::alarm::Alarm;
+use crate::{alarm::Alarm, look::look};
 
 /// The body of a guest's answer.
 pub struct Body {
@@ -130,7 +130,7 @@ impl Body {
         let last = self.shared.take_last();
         if let Some(last) = last {
             // What the guest wrote at last may have come in since the first look.
-            let frame = self.poll_inner(cx);
+            let frame = look(cx, |cx| self.poll_inner(cx));
             let error = match &last {
                 Last::Returned => BodyError::Unfinished,
                 Last::Failed { .. } => BodyError::Failed,
@@ -193,5 +193,41 @@ impl Drop for Body {
     fn drop(&mut self) {
         // hyper stops at the announced length without asking for the end.
         self.shared.end(!self.complete());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use http_body_util::BodyExt;
+    use tokio::task::consume_budget;
+    use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
+
+    use super::*;
+
+    /// What tokio lets a task do in a row (`tokio::task::coop`); tasks that wake each other share it.
+    const BUDGET: usize = 128;
+
+    /// However little of its turn is left to the connection: what a guest finished before it returned is delivered.
+    #[tokio::test]
+    async fn a_finished_body_is_whole_when_the_turn_is_over() {
+        for left in 0..10 {
+            let (mut outgoing, inner) = HostOutgoingBody::new(StreamContext::Response, None, 1, 1024);
+            outgoing.take_output_stream().expect("a stream").write(Bytes::from("ok")).expect("room");
+            outgoing.finish(None).expect("a body without a length");
+            let shared = Arc::new(Shared::default());
+            shared.keep_last(Last::Returned);
+            let far = Instant::now() + std::time::Duration::from_secs(60);
+            let body = Body::new(inner, None, 1024, shared, far);
+            let answer = tokio::spawn(async move {
+                for _ in left..BUDGET {
+                    consume_budget().now_or_never().expect("budget");
+                }
+                body.collect().await
+            });
+            let answer =
+                answer.await.expect("no panic").unwrap_or_else(|error| panic!("{left} left: {error}"));
+            assert_eq!(answer.to_bytes(), "ok", "{left} left");
+        }
     }
 }

@@ -150,16 +150,14 @@ pub struct Occupied {
 /// Makes both ends.
 pub fn exchange(request: http::Request<WasiBody>, id: u64, occupied: Occupied) -> (Job, Exchange) {
     let (sender, head) = oneshot::channel();
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State { occupied: Some(occupied), ..State::default() }),
-        body: AtomicWaker::new(),
-        ended: Notify::new(),
-    });
+    let shared = Arc::new(Shared::default());
+    shared.state().occupied = Some(occupied);
     let reply = Reply { head: Mutex::new(Some(sender)), shared: shared.clone() };
     (Job { request, id, reply }, Exchange { head, shared, armed: true })
 }
 
 /// What both ends share.
+#[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
     /// Wakes the body when the worker fails.

@@ -23,7 +23,7 @@ use tokio::{
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
-use crate::turns::Turns;
+use crate::{look::look, turns::Turns};
 
 /// Bounds of silence on one connection.
 #[derive(Debug, Clone, Copy)]
@@ -173,7 +173,7 @@ impl<S: AsyncRead + Unpin> Timed<S> {
             }
             for _ in 0..LINGER_READS {
                 let mut buffer = ReadBuf::new(&mut bytes);
-                match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
+                match look(cx, |cx| Pin::new(&mut self.inner).poll_read(cx, &mut buffer)) {
                     Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.serving.leave_unread(),
                     Poll::Ready(_) => return Poll::Ready(()),
                     // A client that has sent nothing more, and is not known to be about to, loses nothing.
