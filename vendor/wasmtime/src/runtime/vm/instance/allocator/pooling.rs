@@ -681,7 +681,7 @@ unsafe impl InstanceAllocator for PoolingInstanceAllocator {
         let mut queue = DecommitQueue::default();
         let bytes_resident = image.clear_and_remain_ready(
             self.pagemap.as_ref(),
-            self.memories.keep_resident,
+            self.memories.may_keep_resident(allocation_index),
             |ptr, len| {
                 // SAFETY: the memory in `image` won't be used until this
                 // decommit queue is flushed, and by definition the memory is

@@ -579,6 +579,16 @@ impl ModuleAffinityIndexAllocator {
             .sum()
     }
 
+    /// Guesthouse: whether the unused slots of the shard of `index` keep as
+    /// many bytes resident as its share of `max_unused_warm_slots` would with
+    /// `keep_resident` bytes each, or more.
+    pub(crate) fn is_keeping_enough(&self, index: SlotId, keep_resident: usize) -> bool {
+        let (shard, _) = self.shard_of(index);
+        let inner = self.shard(shard).lock().unwrap();
+        let slots = inner.max_unused_warm_slots as usize;
+        inner.unused_bytes_resident >= slots.saturating_mul(keep_resident)
+    }
+
     /// Returns the number of bytes that are resident in previously-used slots
     /// in this allocator which are not currently in use.
     ///

@@ -135,7 +135,7 @@ pub struct MemoryPool {
     /// with `madvise` back to the kernel.
     ///
     /// Only applicable on Linux.
-    pub(super) keep_resident: HostAlignedByteCount,
+    keep_resident: HostAlignedByteCount,
 
     /// Keep track of protection keys handed out to initialized stores; this
     /// allows us to round-robin the assignment of stores to stripes.
@@ -509,6 +509,24 @@ impl MemoryPool {
             if !items.is_empty() {
                 stripe.allocator.free_many(items);
             }
+        }
+    }
+
+    /// Guesthouse: how much of this memory may stay resident when it's given
+    /// back, which is nothing when the unused slots together keep enough, see
+    /// vendor/README.md.
+    pub(super) fn may_keep_resident(
+        &self,
+        allocation_index: MemoryAllocationIndex,
+    ) -> HostAlignedByteCount {
+        let (stripe_index, striped_allocation_index) =
+            StripedAllocationIndex::from_unstriped_slot_index(allocation_index, self.stripes.len());
+        let allocator = &self.stripes[stripe_index].allocator;
+        let slot_id = SlotId(striped_allocation_index.0);
+        if allocator.is_keeping_enough(slot_id, self.keep_resident.byte_count()) {
+            HostAlignedByteCount::ZERO
+        } else {
+            self.keep_resident
         }
     }
 
