@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use guesthouse_tests::{Connection, Entry, House, Manifest, PATIENCE, Request};
 
-/// A request that the app holds until it has waited for so long.
-fn hold(house: &House, app: &str, ms: u64) -> Connection {
+/// A request that the app holds for a while.
+fn hold(house: &House, app: &str, target: &str) -> Connection {
     let mut connection = house.connect();
-    connection.send(Request::get(&format!("{app}.test"), &format!("/?ms={ms}")).bytes());
+    connection.send(Request::get(&format!("{app}.test"), target).bytes());
     connection
 }
 
@@ -21,13 +21,7 @@ fn says(line: &Entry, app: &str, words: &[&str]) -> bool {
 fn a_request_waits_for_room_among_the_instances_of_all_apps() {
     let keys = "limits.concurrent = 300\nlimits.queue = 0\ninstances.isolation = \"request\"";
     let house = House::start(&Manifest::new().app("many", "many-memories", keys));
-    let mut held: Vec<Connection> = (0..200)
-        .map(|_| {
-            let mut connection = house.connect();
-            connection.send(Request::get("many.test", "/").bytes());
-            connection
-        })
-        .collect();
+    let mut held: Vec<Connection> = (0..200).map(|_| hold(&house, "many", "/")).collect();
     for connection in &mut held {
         assert_eq!(connection.response("GET").status(), 200);
     }
@@ -39,7 +33,7 @@ fn a_request_waits_for_room_among_the_instances_of_all_apps() {
 fn the_instances_of_an_app_have_their_memory_together() {
     let keys = "instances.isolation = \"request\"\nlimits = { memory-mib = 3, app-memory-mib = 3 }";
     let house = House::start(&Manifest::new().app("wait", "wait", keys).app("neighbour", "wait", keys));
-    let mut held: Vec<Connection> = (0..2).map(|_| hold(&house, "wait", 1500)).collect();
+    let mut held: Vec<Connection> = (0..2).map(|_| hold(&house, "wait", "/?ms=1500")).collect();
     house.log().wait_for_count("two at work", 2, |entry| entry.is_output("wait", "waiting"));
 
     let refused = house.get("wait", "/?ms=0");
@@ -66,13 +60,7 @@ fn what_a_crowd_of_instances_leaves_in_memory_is_bounded() {
     let house = House::start(&Manifest::new().app("wait", "wait", keys));
     assert_eq!(house.get("wait", "/?ms=0").status(), 200);
     let before = house.memory().now_kib;
-    let mut held: Vec<Connection> = (0..150)
-        .map(|_| {
-            let mut connection = house.connect();
-            connection.send(Request::get("wait.test", "/?ms=3000&mib=3").bytes());
-            connection
-        })
-        .collect();
+    let mut held: Vec<Connection> = (0..150).map(|_| hold(&house, "wait", "/?ms=3000&mib=3")).collect();
     house.log().wait_for_count("all at work", 151, |entry| entry.is_output("wait", "waiting"));
     let at_work = house.memory().now_kib;
     assert!(at_work > before + 300 * 1024, "{at_work} KiB at work, {before} before");

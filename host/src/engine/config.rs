@@ -20,8 +20,8 @@ const MEMORY_KEPT_BYTES: usize = 2 << 20;
 /// The same of each table. Tables are small: giving one back costs more than clearing it.
 const TABLE_KEPT_BYTES: usize = 64 << 10;
 /// Slots that stay as a module's last instance left them, for its next one, before those of others are taken instead of new
-/// ones. Times `MEMORY_KEPT_BYTES` it is also the most that a house keeps of the memory which guests once wrote, however
-/// many slots were in use at once (a change of `vendor/wasmtime`).
+/// ones. Times `MEMORY_KEPT_BYTES` it is also the most that an engine keeps of the memory which guests once wrote, however
+/// many slots were in use at once (a change of `vendor/wasmtime`). A house has an engine for each [`Concurrency`].
 const SLOTS_WARM: u32 = 32;
 
 /// Whether guests of an engine may be asynchronous components (WASI 0.3).
