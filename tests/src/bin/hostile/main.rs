@@ -14,7 +14,7 @@ use std::{
 };
 
 use guesthouse_tests::{
-    Attack, Held, House, Manifest, Measured, Outcomes, Request, Response, Silent, Steady, Strength,
+    Attack, Cores, Held, House, Manifest, Measured, Outcomes, Request, Response, Silent, Steady, Strength,
     build_house,
 };
 
@@ -67,10 +67,10 @@ fn run(options: &Options) -> bool {
         options.length.as_secs()
     );
     println!(
-        "| case | reused p50 | p99 | max | lost | fresh p50 | p99 | max | lost | sent late p99 | answers of the hostile app \
+        "| case | reused p50 | p99 | max | lost | fresh p50 | p99 | max | lost | sent late p99 | cores taken | answers of the hostile app \
          | house before | at the end | settled |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|---|---|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|---|---|");
     let mut faults = Vec::new();
     let attacks = options.cases.iter().map(|attack| Some(*attack));
     for attack in std::iter::once(None).chain(attacks) {
@@ -105,6 +105,8 @@ fn measured_alone(house: &House, name: &str, part: f64) -> Neighbour {
 /// What was measured beside one attack.
 struct Row {
     neighbours: Vec<Measured>,
+    /// Which part of the cores' time another machine had meanwhile, in percent.
+    taken: Option<f64>,
     outcomes: Outcomes,
     before: Option<Held>,
     at_end: Option<Held>,
@@ -124,6 +126,7 @@ fn beside(attack: Option<&Attack>, neighbours: &[Neighbour], length: Duration, s
     }
     let before = house.held();
     let attacking = attack.map(|attack| attack.start(&house, server));
+    let cores = Cores::now();
     let measured = neighbours.iter().map(|Neighbour { request, expected, rate }| {
         let load = Steady::start(house.address(), request, expected, *rate);
         thread::sleep(WARM_UP);
@@ -138,9 +141,10 @@ fn beside(attack: Option<&Attack>, neighbours: &[Neighbour], length: Duration, s
         measured
     });
     let neighbours = measured.collect();
+    let taken = cores.and_then(Cores::taken_percent);
     let at_end = house.held();
     let outcomes = attacking.map(guesthouse_tests::Attacking::stop).unwrap_or_default();
-    Row { neighbours, outcomes, before, at_end, settled: settled(&house, before) }
+    Row { neighbours, taken, outcomes, before, at_end, settled: settled(&house, before) }
 }
 
 /// What the house holds once it has let go, or when patience ends.
@@ -190,10 +194,11 @@ impl std::fmt::Display for Row {
             write!(out, "| {p50:.2} | {p99:.2} | {max:.1} | {} ", measured.lost)?;
             late = late.max(measured.late.percentile_ms(99.0));
         }
+        let taken = self.taken.map_or("unknown".to_owned(), |taken| format!("{taken:.1} %"));
         let held = |held: Option<Held>| held.map_or("gone".to_owned(), |held| held.to_string());
         write!(
             out,
-            "| {late:.2} | {} | {} | {} | {} |",
+            "| {late:.2} | {taken} | {} | {} | {} | {} |",
             self.outcomes,
             held(self.before),
             held(self.at_end),
