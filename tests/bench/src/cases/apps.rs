@@ -37,7 +37,7 @@ fn prepared(bench: &Bench, apps: &[App], what: &str) -> Result<House> {
     Ok(house)
 }
 
-/// One app alone, and the same with a crowd beside it.
+/// One app alone, the same with a crowd beside it, and all of the crowd in turn.
 pub(super) fn crowded(bench: &Bench) -> Result<Vec<Row>> {
     let expected = Expected::exactly(HELLO);
     let kinds = [
@@ -58,12 +58,25 @@ pub(super) fn crowded(bench: &Bench) -> Result<Vec<Row>> {
         // Small apps are loaded with their first request.
         each_once(crowd.address, &hosts(&others)).with_context(|| crowd.said())?;
         let case = format!("{kind}, {} other apps loaded", bench.apps);
-        let entrants = [entrant(&crowd, &host, &expected), entrant(&alone, &host, &expected)];
+        let mut entrants = vec![entrant(&crowd, &host, &expected), entrant(&alone, &host, &expected)];
+        // The others have fresh instances.
+        if isolation == Isolation::Fresh {
+            let mut in_turn = entrant(&crowd, &host, &expected);
+            in_turn.load.hosts = others.iter().map(App::host).collect();
+            entrants.push(in_turn);
+        }
         let outcomes = contest(bench, &case, &entrants)?;
-        let [crowd, alone] = &outcomes[..] else { anyhow::bail!("two systems, two outcomes") };
-        let row = Row::new(format!("many apps: {case}"), "requests/s", Unit::PerSecond);
-        let row = row.our_rate(crowd).peer_rate("one app alone", alone);
-        rows.push(row.goal(Goal::RatioAtLeast(0.95)));
+        let [crowd, alone, in_turn @ ..] = &outcomes[..] else { anyhow::bail!("too few outcomes") };
+        let beside_alone = |case, outcome| {
+            let row = Row::new(format!("many apps: {case}"), "requests/s", Unit::PerSecond);
+            row.our_rate(outcome).peer_rate("one app alone", alone)
+        };
+        rows.push(beside_alone(case, crowd).goal(Goal::RatioAtLeast(0.95)));
+        rows.extend(
+            in_turn
+                .iter()
+                .map(|outcome| beside_alone(format!("{kind}, {} apps asked in turn", bench.apps), outcome)),
+        );
     }
     Ok(rows)
 }

@@ -21,7 +21,7 @@ pub enum Case {
     HelloReused,
     /// hello 0.3, instances reused, beside bare hyper and wasmtime serve
     HelloP3Reused,
-    /// The same three with 1,000 other apps loaded, beside a house of their own
+    /// The same three with 1,000 other apps loaded, beside a house of their own; and those in turn
     ManyApps,
     /// A route look-up among 10,000 routes, beside one among 10
     Routes,

@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Load {
     pub address: SocketAddr,
-    pub host: String,
+    /// In turn.
+    pub hosts: Vec<String>,
     pub path: String,
     pub connections: usize,
     pub until: Until,
@@ -68,8 +69,8 @@ impl Served {
 impl Load {
     /// A load of one request.
     pub fn once(address: SocketAddr, host: &str, path: &str, expected: Expected) -> Load {
-        let (host, path) = (host.to_owned(), path.to_owned());
-        Load { address, host, path, connections: 1, until: Until::Count(1), expected }
+        let (hosts, path) = (vec![host.to_owned()], path.to_owned());
+        Load { address, hosts, path, connections: 1, until: Until::Count(1), expected }
     }
 
     #[must_use]
@@ -91,8 +92,13 @@ impl Load {
         let latencies = runtime()?.block_on(async {
             let shared = Arc::new(Shared { ends, left: AtomicUsize::new(left) });
             let mut clients = JoinSet::new();
-            for _ in 0..self.connections {
-                clients.spawn(client(self.address, self.request(), self.expected.clone(), shared.clone()));
+            let requests: Arc<[Vec<u8>]> = self.hosts.iter().map(|host| self.request(host)).collect();
+            for number in 0..self.connections {
+                // Each begins elsewhere, or all would ask for the same one at once.
+                let first = number * requests.len() / self.connections;
+                let client =
+                    client(self.address, requests.clone(), first, self.expected.clone(), shared.clone());
+                clients.spawn(client);
             }
             let mut latencies = Vec::new();
             let all = async {
@@ -104,12 +110,12 @@ impl Load {
             timeout(patience, all).await.context("answers are lost: none comes any more")??;
             anyhow::Ok(latencies)
         });
-        let latencies = latencies.with_context(|| format!("http://{}{}", self.host, self.path))?;
+        let latencies = latencies.with_context(|| format!("http://{}{}", self.address, self.path))?;
         Ok(Served { elapsed: begun.elapsed(), latencies })
     }
 
-    fn request(&self) -> Vec<u8> {
-        format!("GET {} HTTP/1.1\r\nhost: {}\r\n\r\n", self.path, self.host).into_bytes()
+    fn request(&self, host: &str) -> Vec<u8> {
+        format!("GET {} HTTP/1.1\r\nhost: {host}\r\n\r\n", self.path).into_bytes()
     }
 }
 
@@ -175,17 +181,22 @@ impl Shared {
 
 async fn client(
     address: SocketAddr,
-    request: Vec<u8>,
+    requests: Arc<[Vec<u8>]>,
+    first: usize,
     expected: Expected,
     shared: Arc<Shared>,
 ) -> Result<Vec<f64>> {
     let mut connection = Connection::new(address);
     let mut latencies = Vec::new();
     let mut begun = Instant::now();
-    while shared.goes_on(begun) {
-        let answer = connection.ask(&request).await?;
+    for request in requests.iter().cycle().skip(first) {
+        if !shared.goes_on(begun) {
+            break;
+        }
+        let told = || format!("{:?}", String::from_utf8_lossy(request));
+        let answer = connection.ask(request).await.with_context(told)?;
         let ended = Instant::now();
-        expected.check(answer.status, answer.body)?;
+        expected.check(answer.status, answer.body).with_context(told)?;
         latencies.push((ended - begun).as_secs_f64());
         begun = ended;
     }
