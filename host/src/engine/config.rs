@@ -17,12 +17,18 @@ const CORES_MAX: u32 = 128;
 /// What a slot keeps of the memory that its last instance wrote, for the next one to write again without page faults.
 /// It is overwritten with the image (or zeros) when the instance ends; what is beyond it goes back to the system.
 const MEMORY_KEPT_BYTES: usize = 2 << 20;
-/// The same of each table. Tables are small: giving one back costs more than clearing it.
+/// What all unused slots of an engine keep together; what was not used for the longest time goes first (a change of
+/// `vendor/wasmtime`). A house has an engine for each [`Concurrency`].
+const MEMORY_KEPT_TOGETHER_BYTES: usize = 48 << 20;
+/// What a table keeps. Tables are small: giving one back costs more than clearing it.
 const TABLE_KEPT_BYTES: usize = 64 << 10;
+/// What a stack keeps: about what a small app uses. The first slots of each core keep all of it (`vendor/README.md`).
+const STACK_KEPT_BYTES: usize = 32 << 10;
 /// Slots that stay as a module's last instance left them, for its next one, before those of others are taken instead of new
-/// ones. Times `MEMORY_KEPT_BYTES` it is also the most that an engine keeps of the memory which guests once wrote, however
-/// many slots were in use at once (a change of `vendor/wasmtime`). A house has an engine for each [`Concurrency`].
-const SLOTS_WARM: u32 = 32;
+/// ones. With few of them, apps that are asked in turn would take them from each other, and each request would map its app's
+/// memory anew (`cargo run --release -p bench -- --case many-apps`). With more, those of Python apps would leave too few of
+/// the mappings that a process may have (`vm.max_map_count`): each has some thirty, and the guards of stacks have 16,000.
+const SLOTS_WARM: u32 = 1_000;
 
 /// Whether guests of an engine may be asynchronous components (WASI 0.3).
 ///
@@ -85,7 +91,9 @@ fn pool() -> PoolingAllocationConfig {
         } else {
             0
         })
-        .table_keep_resident(TABLE_KEPT_BYTES);
+        .linear_memory_keep_resident_together(MEMORY_KEPT_TOGETHER_BYTES)
+        .table_keep_resident(TABLE_KEPT_BYTES)
+        .async_stack_keep_resident(STACK_KEPT_BYTES);
     pool
 }
 

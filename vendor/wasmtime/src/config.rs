@@ -3892,6 +3892,8 @@ pub struct PoolingAllocationConfig {
     ///
     /// Only applicable on Linux.
     pub(crate) linear_memory_keep_resident: usize,
+    /// Guesthouse: see `linear_memory_keep_resident_together` below.
+    pub(crate) linear_memory_keep_resident_together: usize,
     /// Same as `linear_memory_keep_resident` but for tables.
     pub(crate) table_keep_resident: usize,
     /// Whether to enable memory protection keys.
@@ -3912,6 +3914,7 @@ impl Default for PoolingAllocationConfig {
             async_stack_zeroing: false,
             async_stack_keep_resident: 0,
             linear_memory_keep_resident: 0,
+            linear_memory_keep_resident_together: usize::MAX,
             table_keep_resident: 0,
             memory_protection_keys: Enabled::No,
             max_memory_protection_keys: 16,
@@ -4127,6 +4130,13 @@ impl PoolingAllocationConfig {
     /// taken when a slot is reused.
     pub fn linear_memory_keep_resident(&mut self, size: usize) -> &mut Self {
         self.linear_memory_keep_resident = size;
+        self
+    }
+
+    /// Guesthouse: how much memory, in bytes, to keep resident for all unused
+    /// linear memories together, see vendor/README.md.
+    pub fn linear_memory_keep_resident_together(&mut self, size: usize) -> &mut Self {
+        self.linear_memory_keep_resident_together = size;
         self
     }
 

@@ -11,7 +11,7 @@ use core::ops::{Add, Range, Sub};
 use wasmtime_core::error::OutOfMemory;
 #[cfg(feature = "component-model")]
 use wasmtime_environ::component::ComponentTypes;
-use wasmtime_environ::{FuncKey, ModuleTypes, StaticModuleIndex};
+use wasmtime_environ::{EntityRef, FuncKey, FuncRefIndex, ModuleTypes, StaticModuleIndex};
 
 macro_rules! define_pc_kind {
     ($ty:ident) => {
@@ -434,5 +434,14 @@ impl<'a> ModuleWithCode<'a> {
     pub fn function(&self, key: FuncKey) -> &[u8] {
         let range = self.module.compiled_module().function_range(key);
         &self.store_code.text()[range]
+    }
+
+    /// Guesthouse: like `function`, of the trampoline and of the code of a
+    /// function that escapes, see `CompiledModule::escaping`.
+    #[inline]
+    pub fn escaping(&self, func_ref: FuncRefIndex) -> (&u8, &u8) {
+        let (array, wasm) = self.module.compiled_module().escaping()[func_ref.index()];
+        let text = self.store_code.text();
+        (&text[array as usize], &text[wasm as usize])
     }
 }

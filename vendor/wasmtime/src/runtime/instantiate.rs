@@ -7,12 +7,15 @@ use crate::code::EngineCode;
 use crate::prelude::*;
 use crate::profiling_agent::ProfilingAgent;
 use crate::runtime::vm::CompiledModuleId;
+use crate::sync::OnceLock;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Range;
 use core::str;
 use wasmtime_environ::{
-    CompiledFunctionsTable, CompiledModuleInfo, DefinedFuncIndex, FilePos, FuncIndex, FuncKey,
-    FunctionLoc, FunctionName, Metadata, Module, ModuleInternedTypeIndex, StaticModuleIndex,
+    CompiledFunctionsTable, CompiledModuleInfo, DefinedFuncIndex, EntityRef, FilePos, FuncIndex,
+    FuncKey, FunctionLoc, FunctionName, Metadata, Module, ModuleInternedTypeIndex,
+    StaticModuleIndex,
 };
 
 /// A compiled wasm module, ready to be instantiated.
@@ -25,6 +28,8 @@ pub struct CompiledModule {
     index: Arc<CompiledFunctionsTable>,
     /// Sorted list, by function index, of names we have for this module.
     func_names: Vec<FunctionName>,
+    /// Guesthouse: see `escaping`.
+    escaping: OnceLock<Box<[(u32, u32)]>>,
 }
 
 impl CompiledModule {
@@ -58,6 +63,7 @@ impl CompiledModule {
             meta: info.meta,
             index,
             func_names: info.func_names,
+            escaping: OnceLock::new(),
         };
         ret.register_profiling(profiler)?;
 
@@ -170,6 +176,26 @@ impl CompiledModule {
         self.index
             .func_loc(key)
             .expect("defined function should be present")
+    }
+
+    /// Guesthouse: where in the text section each defined function that may
+    /// escape begins, by its `FuncRefIndex`: its array-to-wasm trampoline, and
+    /// itself. See vendor/README.md.
+    pub fn escaping(&self) -> &[(u32, u32)] {
+        self.escaping.get_or_init(|| {
+            let mut all = vec![(0, 0); self.module.num_escaped_funcs].into_boxed_slice();
+            for def_index in self.module.defined_func_indices() {
+                let func = &self.module.functions[self.module.func_index(def_index)];
+                if !func.is_escaping() {
+                    continue;
+                }
+                let module = self.module_index();
+                let array = self.func_loc(FuncKey::ArrayToWasmTrampoline(module, def_index));
+                let wasm = self.func_loc(FuncKey::DefinedWasmFunction(module, def_index));
+                all[func.func_ref.index()] = (array.start, wasm.start);
+            }
+            all
+        })
     }
 
     /// Returns the original binary offset in the file that `index` was defined

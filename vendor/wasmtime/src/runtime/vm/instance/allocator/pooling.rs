@@ -681,7 +681,7 @@ unsafe impl InstanceAllocator for PoolingInstanceAllocator {
         let mut queue = DecommitQueue::default();
         let bytes_resident = image.clear_and_remain_ready(
             self.pagemap.as_ref(),
-            self.memories.may_keep_resident(allocation_index),
+            self.memories.keep_resident,
             |ptr, len| {
                 // SAFETY: the memory in `image` won't be used until this
                 // decommit queue is flushed, and by definition the memory is

@@ -75,6 +75,13 @@ impl SimpleIndexAllocator {
         self.0.unused_bytes_resident()
     }
 
+    /// Guesthouse: whether this slot is among those that are taken before all
+    /// others.
+    pub(crate) fn is_first(&self, index: SlotId) -> bool {
+        let (shard, local) = self.0.shard_of(index);
+        self.0.shard(shard).lock().unwrap().is_first(local)
+    }
+
     #[cfg(test)]
     pub(crate) fn testing_freelist(&self) -> Vec<SlotId> {
         self.0.testing_freelist()
@@ -147,7 +154,14 @@ struct Inner {
 
     /// Cache for the sum of the `bytes_resident` of all `UnusedWarm` slots.
     unused_bytes_resident: usize,
+
+    /// Guesthouse: a list of those of the `warm` slots of which anything is
+    /// resident, in the order in which they were freed.
+    resident: List,
 }
+
+/// Guesthouse: adds a slot to a list, at one end or the other.
+type Add = fn(&mut List, SlotId, &mut [SlotState], fn(&mut Unused) -> &mut Link) -> Link;
 
 /// A helper "linked list" data structure which is based on indices.
 #[derive(Default, Debug)]
@@ -202,6 +216,10 @@ struct Unused {
 
     /// Metadata within the `warm` list of the main allocator.
     unused_list_link: Link,
+
+    /// Guesthouse: the same of the `resident` list, if `bytes_resident` isn't
+    /// zero.
+    resident_list_link: Link,
 }
 
 enum AllocMode {
@@ -299,6 +317,7 @@ impl ModuleAffinityIndexAllocator {
                     slot_state: (0..shard_capacity).map(|_| SlotState::UnusedCold).collect(),
                     warm: List::default(),
                     unused_bytes_resident: 0,
+                    resident: List::default(),
                 }))
             })
             .try_collect()?;
@@ -457,7 +476,7 @@ impl ModuleAffinityIndexAllocator {
     pub(crate) fn free(&self, index: SlotId, bytes_resident: usize) {
         let (shard, local) = self.shard_of(index);
         let mut inner = self.shard(shard).lock().unwrap();
-        Self::free_locked(&mut inner, local, bytes_resident);
+        Self::free_locked(&mut inner, local, bytes_resident, List::append);
     }
 
     /// Same as [`Self::free`], but frees many slots under a single lock
@@ -476,12 +495,12 @@ impl ModuleAffinityIndexAllocator {
             }
             let mut inner = self.shard(ShardId::from_index(shard)).lock().unwrap();
             for (local, bytes_resident) in items {
-                Self::free_locked(&mut inner, local, bytes_resident);
+                Self::free_locked(&mut inner, local, bytes_resident, List::append);
             }
         }
     }
 
-    fn free_locked(inner: &mut Inner, index: SlotId, bytes_resident: usize) {
+    fn free_locked(inner: &mut Inner, index: SlotId, bytes_resident: usize, add: Add) {
         let module_memory = match inner.slot_state[index.index()] {
             SlotState::Used(module_memory) => module_memory,
             _ => unreachable!(),
@@ -491,18 +510,20 @@ impl ModuleAffinityIndexAllocator {
         // previously used. Afterwards append it to the linked list of all
         // unused and warm slots.
         inner.unused_warm_slots += 1;
-        let unused_list_link = inner
-            .warm
-            .append(index, &mut inner.slot_state, |s| &mut s.unused_list_link);
+        let is_last = inner.max_unused_warm_slots == 0 && !inner.is_first(index);
+        let add = if is_last { List::prepend } else { add };
+        let unused_list_link = add(&mut inner.warm, index, &mut inner.slot_state, |s| {
+            &mut s.unused_list_link
+        });
 
         let affine_list_link = match module_memory {
             // If this slot is affine to a particular module then append this
             // index to the linked list for the affine module. Otherwise insert
             // a new one-element linked list.
             Some(module) => match inner.module_affine.entry(module) {
-                Entry::Occupied(mut e) => e
-                    .get_mut()
-                    .append(index, &mut inner.slot_state, |s| &mut s.affine_list_link),
+                Entry::Occupied(mut e) => add(e.get_mut(), index, &mut inner.slot_state, |s| {
+                    &mut s.affine_list_link
+                }),
                 Entry::Vacant(v) => {
                     v.insert(List::new(index));
                     Link::default()
@@ -519,7 +540,16 @@ impl ModuleAffinityIndexAllocator {
             bytes_resident,
             affine_list_link,
             unused_list_link,
+            resident_list_link: Link::default(),
         });
+        if bytes_resident > 0 {
+            let link = inner
+                .resident
+                .append(index, &mut inner.slot_state, |s| &mut s.resident_list_link);
+            inner.slot_state[index.index()]
+                .unwrap_unused()
+                .resident_list_link = link;
+        }
     }
 
     /// Return the number of empty slots available in this allocator.
@@ -579,14 +609,30 @@ impl ModuleAffinityIndexAllocator {
             .sum()
     }
 
-    /// Guesthouse: whether the unused slots of the shard of `index` keep as
-    /// many bytes resident as its share of `max_unused_warm_slots` would with
-    /// `keep_resident` bytes each, or more.
-    pub(crate) fn is_keeping_enough(&self, index: SlotId, keep_resident: usize) -> bool {
+    /// Guesthouse: when the unused slots of the shard of `index` keep more than
+    /// its share of so many bytes resident, takes the one of them that was used
+    /// least recently. It's to be given back with `free_empty`.
+    pub(crate) fn take_coldest(&self, index: SlotId, bytes: usize) -> Option<SlotId> {
         let (shard, _) = self.shard_of(index);
-        let inner = self.shard(shard).lock().unwrap();
-        let slots = inner.max_unused_warm_slots as usize;
-        inner.unused_bytes_resident >= slots.saturating_mul(keep_resident)
+        let mut inner = self.shard(shard).lock().unwrap();
+        if inner.unused_bytes_resident <= bytes / self.shards.len() {
+            return None;
+        }
+        let coldest = inner.resident.head?;
+        inner.remove(coldest);
+        let unused = *inner.slot_state[coldest.index()].unwrap_unused();
+        inner.unused_bytes_resident -= unused.bytes_resident;
+        inner.slot_state[coldest.index()] = SlotState::Used(unused.affinity);
+        Some(self.global_id(shard, coldest))
+    }
+
+    /// Guesthouse: like `free`, of a slot of which nothing is resident any
+    /// more: it's the last one to be picked for its module, and the first one
+    /// for others.
+    pub(crate) fn free_empty(&self, index: SlotId) {
+        let (shard, local) = self.shard_of(index);
+        let mut inner = self.shard(shard).lock().unwrap();
+        Self::free_locked(&mut inner, local, 0, List::prepend);
     }
 
     /// Returns the number of bytes that are resident in previously-used slots
@@ -619,9 +665,16 @@ impl Inner {
         // least-recently-used item will be at the head. That's our goal here,
         // pick the least-recently-used slot since something "warm" is being
         // evicted anyway.
-        let head = self.warm.head?;
-        self.remove(head);
-        Some(head)
+        //
+        // Guesthouse: without affinity nothing is evicted, and the most
+        // recently used of the first slots is picked, see vendor/README.md.
+        let slot = if self.max_unused_warm_slots == 0 {
+            self.warm.tail
+        } else {
+            self.warm.head
+        }?;
+        self.remove(slot);
+        Some(slot)
     }
 
     fn remove(&mut self, slot: SlotId) {
@@ -630,6 +683,13 @@ impl Inner {
         self.unused_warm_slots -= 1;
         self.warm
             .remove(slot, &mut self.slot_state, |u| &mut u.unused_list_link);
+
+        // Guesthouse: and from the list of those of which anything is resident.
+        let unused = self.slot_state[slot.index()].unwrap_unused();
+        if unused.bytes_resident > 0 {
+            self.resident
+                .remove(slot, &mut self.slot_state, |u| &mut u.resident_list_link);
+        }
 
         // If this slot is affine to a module then additionally remove it from
         // that module's affinity linked list. Note that if the module's affine
@@ -648,6 +708,12 @@ impl Inner {
                 list.remove();
             }
         }
+    }
+
+    /// Guesthouse: without affinity so many slots are taken before all others,
+    /// see vendor/README.md.
+    fn is_first(&self, index: SlotId) -> bool {
+        index.index() < self.slot_state.len() / 64
     }
 
     fn pick_cold(&mut self) -> Option<SlotId> {
@@ -690,6 +756,24 @@ impl List {
         Link {
             prev: tail,
             next: None,
+        }
+    }
+
+    /// Guesthouse: like `append`, at the other end.
+    fn prepend(
+        &mut self,
+        id: SlotId,
+        states: &mut [SlotState],
+        link: fn(&mut Unused) -> &mut Link,
+    ) -> Link {
+        let head = mem::replace(&mut self.head, Some(id));
+        match head {
+            Some(head) => link(states[head.index()].unwrap_unused()).prev = Some(id),
+            None => self.tail = Some(id),
+        }
+        Link {
+            prev: None,
+            next: head,
         }
     }
 

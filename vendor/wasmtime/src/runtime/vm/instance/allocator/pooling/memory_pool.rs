@@ -135,7 +135,11 @@ pub struct MemoryPool {
     /// with `madvise` back to the kernel.
     ///
     /// Only applicable on Linux.
-    keep_resident: HostAlignedByteCount,
+    pub(super) keep_resident: HostAlignedByteCount,
+
+    /// Guesthouse: how many bytes all unused slots of a stripe together keep
+    /// resident at most.
+    keep_resident_together: usize,
 
     /// Keep track of protection keys handed out to initialized stores; this
     /// allows us to round-robin the assignment of stores to stripes.
@@ -284,6 +288,7 @@ impl MemoryPool {
             keep_resident: HostAlignedByteCount::new_rounded_up(
                 config.linear_memory_keep_resident,
             )?,
+            keep_resident_together: config.linear_memory_keep_resident_together,
             next_available_pkey: AtomicUsize::new(0),
         };
 
@@ -484,6 +489,7 @@ impl MemoryPool {
         self.stripes[stripe_index]
             .allocator
             .free(slot_id, bytes_resident);
+        self.keep_within_bound(stripe_index, slot_id);
     }
 
     /// Same as [`Self::deallocate`], but for many memories at once, returning
@@ -505,28 +511,35 @@ impl MemoryPool {
             let (stripe_index, slot_id) = self.return_slot(allocation_index, image);
             per_stripe[stripe_index].push((slot_id, bytes_resident));
         }
-        for (stripe, items) in self.stripes.iter().zip(per_stripe) {
+        for (stripe_index, items) in per_stripe.into_iter().enumerate() {
+            let freed: smallvec::SmallVec<[SlotId; 8]> = items.iter().map(|(slot, _)| *slot).collect();
             if !items.is_empty() {
-                stripe.allocator.free_many(items);
+                self.stripes[stripe_index].allocator.free_many(items);
+            }
+            for slot in freed {
+                self.keep_within_bound(stripe_index, slot);
             }
         }
     }
 
-    /// Guesthouse: how much of this memory may stay resident when it's given
-    /// back, which is nothing when the unused slots together keep enough, see
+    /// Guesthouse: decommits the unused slots of a shard that were used least
+    /// recently, as long as they all keep too much resident, see
     /// vendor/README.md.
-    pub(super) fn may_keep_resident(
-        &self,
-        allocation_index: MemoryAllocationIndex,
-    ) -> HostAlignedByteCount {
-        let (stripe_index, striped_allocation_index) =
-            StripedAllocationIndex::from_unstriped_slot_index(allocation_index, self.stripes.len());
+    fn keep_within_bound(&self, stripe_index: usize, freed: SlotId) {
         let allocator = &self.stripes[stripe_index].allocator;
-        let slot_id = SlotId(striped_allocation_index.0);
-        if allocator.is_keeping_enough(slot_id, self.keep_resident.byte_count()) {
-            HostAlignedByteCount::ZERO
-        } else {
-            self.keep_resident
+        while let Some(slot) = allocator.take_coldest(freed, self.keep_resident_together) {
+            let index = StripedAllocationIndex(slot.0)
+                .as_unstriped_slot_index(stripe_index, self.stripes.len());
+            let memory = crate::vm::sys::vm::iovec {
+                iov_base: self.get_base(index).as_mut_ptr().cast(),
+                iov_len: self.layout.max_memory_bytes.byte_count(),
+            };
+            // What is decommitted is zero or that of the image, as it is now.
+            // So is what isn't, should this fail.
+            //
+            // SAFETY: the slot is taken, and in no instance.
+            let _ = unsafe { crate::vm::sys::vm::decommit_pages(&[memory]) };
+            allocator.free_empty(slot);
         }
     }
 

@@ -234,6 +234,15 @@ impl TablePool {
         let table_byte_size_page_aligned = HostAlignedByteCount::new_rounded_up(table_byte_size)
             .expect("table entry size doesn't overflow");
 
+        // Guesthouse: nothing is kept of the tables of a crowd, see
+        // vendor/README.md.
+        let is_first = self.index_allocator.is_first(SlotId(allocation_index.0));
+        let keep_resident = if is_first {
+            self.keep_resident
+        } else {
+            HostAlignedByteCount::ZERO
+        };
+
         // SAFETY: The `base` pointer is valid for `size` bytes and is safe to
         // mutate here given the contract of our own function.
         unsafe {
@@ -241,7 +250,7 @@ impl TablePool {
                 pagemap,
                 base,
                 table_byte_size_page_aligned,
-                self.keep_resident,
+                keep_resident,
                 |slice| slice.fill(0),
                 decommit,
             )

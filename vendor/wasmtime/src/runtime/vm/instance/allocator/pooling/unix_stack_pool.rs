@@ -155,7 +155,15 @@ impl StackPool {
              (Self::allocate should have returned an error)"
         );
 
-        if !self.async_stack_zeroing {
+        // Guesthouse: without zeroing, too, what is beyond that which is to be
+        // kept is given back, but for the slots that are taken before others,
+        // see vendor/README.md.
+        if !self.async_stack_zeroing
+            && (self.async_stack_keep_resident.is_zero()
+                || self
+                    .index_allocator
+                    .is_first(SlotId(self.stack_index(stack))))
+        {
             return 0;
         }
 
@@ -194,12 +202,14 @@ impl StackPool {
 
         // SAFETY: this function's own contract requires that the stack is not
         // in use so it's safe to pave over part of it with zero.
-        unsafe {
-            std::ptr::write_bytes(
-                (bottom_of_stack + rest.byte_count()) as *mut u8,
-                0,
-                size_to_memset.byte_count(),
-            );
+        if self.async_stack_zeroing {
+            unsafe {
+                std::ptr::write_bytes(
+                    (bottom_of_stack + rest.byte_count()) as *mut u8,
+                    0,
+                    size_to_memset.byte_count(),
+                );
+            }
         }
 
         // Use the system to reset remaining stack pages to zero.
