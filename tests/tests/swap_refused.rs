@@ -106,6 +106,19 @@ fn a_component_through_the_admin_interface() {
     assert_eq!(api.app("shop")["trouble"], Value::Null, "a swap that succeeds ends the trouble");
 }
 
+/// Two may bring the same one at a time; what one of them no longer wants is there for the other.
+#[test]
+fn a_component_that_two_bring() {
+    let (house, load) = loaded_house();
+    let api = house.api();
+    let digest = api.upload(&component("starts-by-trapping"));
+    api.swap_bytes("shop", of("starts-by-trapping"), "").unfit();
+    let request = serde_json::json!({ "component": digest });
+    api.swap("other", &request).unfit();
+    api.swap("other", &request).refused(404, "not-found");
+    load.stop().assert_nothing_lost();
+}
+
 #[test]
 fn a_component_by_file() {
     let (house, load) = loaded_house();

@@ -32,6 +32,8 @@ struct Fresh {
     at: Instant,
     /// It may be asked for again; else it is of no more use once a state has named it.
     uploaded: bool,
+    /// How often it came and was not let go: two may bring the same one at a time.
+    wanted: usize,
 }
 
 /// A component on its way into the folder. Dropped, it leaves nothing behind.
@@ -71,9 +73,17 @@ impl Components {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a component go that turned out to be of no use.
+    /// Lets a component go that turned out to be of no use to one who brought it.
     pub fn forget(&self, digest: &ComponentDigest) {
-        self.fresh().remove(digest);
+        // Held until the file is gone, so that it is none that comes meanwhile.
+        let mut fresh = self.fresh();
+        if let Some(came) = fresh.get_mut(digest)
+            && came.wanted > 1
+        {
+            came.wanted -= 1;
+            return;
+        }
+        fresh.remove(digest);
         if !self.named().contains(digest) {
             // Where it cannot be removed now, that is tried again with the next state.
             let _ = fs::remove_file(self.path_of(digest));
@@ -117,7 +127,13 @@ impl Components {
         let digest = ComponentDigest::from_hasher(upload.digest);
         let path = self.path_of(&digest);
         // Before it is there, so that it is not taken for one that nobody wants.
-        self.fresh().insert(digest.clone(), Fresh { at: Instant::now(), uploaded });
+        let at = Instant::now();
+        self.fresh()
+            .entry(digest.clone())
+            .and_modify(|came| {
+                *came = Fresh { at, uploaded: uploaded || came.uploaded, wanted: came.wanted + 1 }
+            })
+            .or_insert(Fresh { at, uploaded, wanted: 1 });
         let put = || {
             upload.file.as_file().sync_all()?;
             upload.file.persist(&path).map_err(|error| error.error)?;
