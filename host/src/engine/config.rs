@@ -1,5 +1,7 @@
 //! How the engines are configured, the same in the process that compiles and in the one that serves.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -19,7 +21,9 @@ const CORES_MAX: u32 = 128;
 const MEMORY_KEPT_BYTES: usize = 2 << 20;
 /// What all unused slots of an engine keep together; what was not used for the longest time goes first (a change of
 /// `vendor/wasmtime`). A house has an engine for each [`Concurrency`].
-const MEMORY_KEPT_TOGETHER_BYTES: usize = 48 << 20;
+const MEMORY_KEPT_TOGETHER_BYTES: usize = 64 << 20;
+/// How long a slot keeps it where it is not used. It is looked at when others are given back.
+const MEMORY_KEPT_FOR: Duration = Duration::from_secs(30);
 /// What a table keeps. Tables are small: giving one back costs more than clearing it.
 const TABLE_KEPT_BYTES: usize = 64 << 10;
 /// What a stack keeps: about what a small app uses. The first slots of each core keep all of it (`vendor/README.md`).
@@ -92,6 +96,7 @@ fn pool() -> PoolingAllocationConfig {
             0
         })
         .linear_memory_keep_resident_together(MEMORY_KEPT_TOGETHER_BYTES)
+        .linear_memory_keep_resident_for(MEMORY_KEPT_FOR)
         .table_keep_resident(TABLE_KEPT_BYTES)
         .async_stack_keep_resident(STACK_KEPT_BYTES);
     pool

@@ -3894,6 +3894,8 @@ pub struct PoolingAllocationConfig {
     pub(crate) linear_memory_keep_resident: usize,
     /// Guesthouse: see `linear_memory_keep_resident_together` below.
     pub(crate) linear_memory_keep_resident_together: usize,
+    /// Guesthouse: the same of `linear_memory_keep_resident_for`.
+    pub(crate) linear_memory_keep_resident_for: core::time::Duration,
     /// Same as `linear_memory_keep_resident` but for tables.
     pub(crate) table_keep_resident: usize,
     /// Whether to enable memory protection keys.
@@ -3915,6 +3917,7 @@ impl Default for PoolingAllocationConfig {
             async_stack_keep_resident: 0,
             linear_memory_keep_resident: 0,
             linear_memory_keep_resident_together: usize::MAX,
+            linear_memory_keep_resident_for: core::time::Duration::MAX,
             table_keep_resident: 0,
             memory_protection_keys: Enabled::No,
             max_memory_protection_keys: 16,
@@ -4137,6 +4140,13 @@ impl PoolingAllocationConfig {
     /// linear memories together, see vendor/README.md.
     pub fn linear_memory_keep_resident_together(&mut self, size: usize) -> &mut Self {
         self.linear_memory_keep_resident_together = size;
+        self
+    }
+
+    /// Guesthouse: for how long to keep memory resident for a linear memory that
+    /// isn't used, see vendor/README.md.
+    pub fn linear_memory_keep_resident_for(&mut self, time: core::time::Duration) -> &mut Self {
+        self.linear_memory_keep_resident_for = time;
         self
     }
 

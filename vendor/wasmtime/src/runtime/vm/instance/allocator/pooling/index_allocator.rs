@@ -6,6 +6,7 @@ use crate::prelude::*;
 use crate::runtime::vm::CompiledModuleId;
 use std::mem;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 use wasmtime_environ::DefinedMemoryIndex;
 
 /// A slot index.
@@ -155,8 +156,8 @@ struct Inner {
     /// Cache for the sum of the `bytes_resident` of all `UnusedWarm` slots.
     unused_bytes_resident: usize,
 
-    /// Guesthouse: a list of those of the `warm` slots of which anything is
-    /// resident, in the order in which they were freed.
+    /// Guesthouse: with affinity, a list of those of the `warm` slots of which
+    /// anything is resident, in the order in which they were freed.
     resident: List,
 }
 
@@ -217,9 +218,11 @@ struct Unused {
     /// Metadata within the `warm` list of the main allocator.
     unused_list_link: Link,
 
-    /// Guesthouse: the same of the `resident` list, if `bytes_resident` isn't
-    /// zero.
+    /// Guesthouse: the same of the `resident` list.
     resident_list_link: Link,
+
+    /// Guesthouse: since when it's in that list, if it is.
+    freed: Option<Instant>,
 }
 
 enum AllocMode {
@@ -541,14 +544,15 @@ impl ModuleAffinityIndexAllocator {
             affine_list_link,
             unused_list_link,
             resident_list_link: Link::default(),
+            freed: None,
         });
-        if bytes_resident > 0 {
+        if bytes_resident > 0 && inner.max_unused_warm_slots > 0 {
             let link = inner
                 .resident
                 .append(index, &mut inner.slot_state, |s| &mut s.resident_list_link);
-            inner.slot_state[index.index()]
-                .unwrap_unused()
-                .resident_list_link = link;
+            let unused = inner.slot_state[index.index()].unwrap_unused();
+            unused.resident_list_link = link;
+            unused.freed = Some(Instant::now());
         }
     }
 
@@ -609,18 +613,20 @@ impl ModuleAffinityIndexAllocator {
             .sum()
     }
 
-    /// Guesthouse: when the unused slots of the shard of `index` keep more than
-    /// its share of so many bytes resident, takes the one of them that was used
-    /// least recently. It's to be given back with `free_empty`.
-    pub(crate) fn take_coldest(&self, index: SlotId, bytes: usize) -> Option<SlotId> {
+    /// Guesthouse: takes the unused slot of the shard of `index` that was freed
+    /// before all others of which anything is resident, if that was longer ago
+    /// than `age`, or if all of them keep more than the shard's share of so many
+    /// bytes. It's to be given back with `free_empty`.
+    pub(crate) fn take_coldest(&self, index: SlotId, bytes: usize, age: Duration) -> Option<SlotId> {
         let (shard, _) = self.shard_of(index);
         let mut inner = self.shard(shard).lock().unwrap();
-        if inner.unused_bytes_resident <= bytes / self.shards.len() {
+        let coldest = inner.resident.head?;
+        let unused = *inner.slot_state[coldest.index()].unwrap_unused();
+        let is_old = unused.freed.is_some_and(|freed| freed.elapsed() > age);
+        if !is_old && inner.unused_bytes_resident <= bytes / self.shards.len() {
             return None;
         }
-        let coldest = inner.resident.head?;
         inner.remove(coldest);
-        let unused = *inner.slot_state[coldest.index()].unwrap_unused();
         inner.unused_bytes_resident -= unused.bytes_resident;
         inner.slot_state[coldest.index()] = SlotState::Used(unused.affinity);
         Some(self.global_id(shard, coldest))
@@ -686,7 +692,7 @@ impl Inner {
 
         // Guesthouse: and from the list of those of which anything is resident.
         let unused = self.slot_state[slot.index()].unwrap_unused();
-        if unused.bytes_resident > 0 {
+        if unused.freed.is_some() {
             self.resident
                 .remove(slot, &mut self.slot_state, |u| &mut u.resident_list_link);
         }

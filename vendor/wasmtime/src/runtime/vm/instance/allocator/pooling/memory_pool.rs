@@ -69,6 +69,7 @@ use crate::{
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use wasmtime_environ::{DefinedMemoryIndex, MemoryKind, MemoryTunables, Module, Tunables};
 
 /// A set of allocator slots.
@@ -140,6 +141,9 @@ pub struct MemoryPool {
     /// Guesthouse: how many bytes all unused slots of a stripe together keep
     /// resident at most.
     keep_resident_together: usize,
+
+    /// Guesthouse: and for how long each that isn't used.
+    keep_resident_for: Duration,
 
     /// Keep track of protection keys handed out to initialized stores; this
     /// allows us to round-robin the assignment of stores to stripes.
@@ -289,6 +293,7 @@ impl MemoryPool {
                 config.linear_memory_keep_resident,
             )?,
             keep_resident_together: config.linear_memory_keep_resident_together,
+            keep_resident_for: config.linear_memory_keep_resident_for,
             next_available_pkey: AtomicUsize::new(0),
         };
 
@@ -523,11 +528,18 @@ impl MemoryPool {
     }
 
     /// Guesthouse: decommits the unused slots of a shard that were used least
-    /// recently, as long as they all keep too much resident, see
-    /// vendor/README.md.
+    /// recently, as long as all keep too much resident, and one or two that
+    /// were not used for long. See vendor/README.md.
     fn keep_within_bound(&self, stripe_index: usize, freed: SlotId) {
         let allocator = &self.stripes[stripe_index].allocator;
-        while let Some(slot) = allocator.take_coldest(freed, self.keep_resident_together) {
+        let (together, mut age) = (self.keep_resident_together, self.keep_resident_for);
+        for number in 0.. {
+            if number == 2 {
+                age = Duration::MAX;
+            }
+            let Some(slot) = allocator.take_coldest(freed, together, age) else {
+                break;
+            };
             let index = StripedAllocationIndex(slot.0)
                 .as_unstriped_slot_index(stripe_index, self.stripes.len());
             let memory = crate::vm::sys::vm::iovec {
