@@ -79,8 +79,8 @@ impl SimpleIndexAllocator {
     /// Guesthouse: whether this slot is among those that are taken before all
     /// others.
     pub(crate) fn is_first(&self, index: SlotId) -> bool {
-        let (shard, local) = self.0.shard_of(index);
-        self.0.shard(shard).lock().unwrap().is_first(local)
+        let (_, local) = self.0.shard_of(index);
+        is_first(local, self.0.slots_per_shard)
     }
 
     #[cfg(test)]
@@ -159,6 +159,15 @@ struct Inner {
     /// Guesthouse: with affinity, a list of those of the `warm` slots of which
     /// anything is resident, in the order in which they were freed.
     resident: List,
+
+    /// Guesthouse: that of the allocator.
+    slots_per_shard: u32,
+}
+
+/// Guesthouse: whether a slot of a shard without affinity is among those that
+/// are taken before all others, see vendor/README.md.
+fn is_first(local: SlotId, slots_per_shard: u32) -> bool {
+    local.0 < slots_per_shard / 64
 }
 
 /// Guesthouse: adds a slot to a list, at one end or the other.
@@ -321,6 +330,7 @@ impl ModuleAffinityIndexAllocator {
                     warm: List::default(),
                     unused_bytes_resident: 0,
                     resident: List::default(),
+                    slots_per_shard: layout.slots_per_shard,
                 }))
             })
             .try_collect()?;
@@ -513,7 +523,7 @@ impl ModuleAffinityIndexAllocator {
         // previously used. Afterwards append it to the linked list of all
         // unused and warm slots.
         inner.unused_warm_slots += 1;
-        let is_last = inner.max_unused_warm_slots == 0 && !inner.is_first(index);
+        let is_last = inner.max_unused_warm_slots == 0 && !is_first(index, inner.slots_per_shard);
         let add = if is_last { List::prepend } else { add };
         let unused_list_link = add(&mut inner.warm, index, &mut inner.slot_state, |s| {
             &mut s.unused_list_link
@@ -714,12 +724,6 @@ impl Inner {
                 list.remove();
             }
         }
-    }
-
-    /// Guesthouse: without affinity so many slots are taken before all others,
-    /// see vendor/README.md.
-    fn is_first(&self, index: SlotId) -> bool {
-        index.index() < self.slot_state.len() / 64
     }
 
     fn pick_cold(&mut self) -> Option<SlotId> {
