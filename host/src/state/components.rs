@@ -139,7 +139,11 @@ impl Components {
             upload.file.persist(&path).map_err(|error| error.error)?;
             sync_dir(&self.dir)
         };
-        put().with_context(|| format!("writing {}", path.display()))?;
+        let put = put().with_context(|| format!("writing {}", path.display()));
+        if let Err(error) = put {
+            self.forget(&digest);
+            return Err(error);
+        }
         Ok((digest, path))
     }
 
