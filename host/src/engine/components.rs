@@ -35,7 +35,7 @@ pub struct Linked {
     /// It can be initialised for an image.
     pub initialises: bool,
     /// The slots that each instance takes.
-    pub slots: usize,
+    pub slots: u32,
     pre: OnceLock<ProxyPre<Guest>>,
     /// Where `pre` comes from when it is wanted.
     source: Source,

@@ -28,6 +28,7 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::{WasiHttpView, handler::ProxyPre, p2, p3};
 
 use self::config::Concurrency;
+pub(crate) use self::slots::{Own, Room};
 pub use self::{
     components::{Components, Linked, Wanted, WantedImage},
     slots::Slots,
@@ -122,13 +123,13 @@ impl Engine {
     ///
     /// # Errors
     /// Where it has more memories than a component may have.
-    pub(crate) fn slots_of(component: &Component) -> Result<usize> {
+    pub(crate) fn slots_of(component: &Component) -> Result<u32> {
         // What imports modules is not known, and nobody provides them.
         let Some(needs) = component.resources_required() else { return Ok(1) };
         let (memories, max) = (needs.num_memories, config::MEMORIES_MAX);
         ensure!(memories <= max, "it has {memories} memories, and a component may have {max} in this house");
         let tables = needs.num_tables.div_ceil(config::CORES_PER_SLOT);
-        Ok(usize::try_from(memories.max(tables).max(1))?)
+        Ok(memories.max(tables).max(1))
     }
 
     /// Checks a component's imports and exports against what the house offers and links them.

@@ -16,6 +16,7 @@ use super::{
     throttle::Throttle,
 };
 use crate::{
+    engine::Own,
     instance::Failure,
     keyvalue,
     outgoing::{Refusals, Usage},
@@ -55,7 +56,7 @@ pub struct Stats {
     pub lines: Arc<Lines>,
     pub memory: Memory,
     /// Instances that do not count against what all apps share.
-    pub(crate) own_instances: Taken,
+    pub(crate) own_instances: Own,
     /// Open files of its instances.
     pub(crate) files: Taken,
     /// What its instances write into folders.

@@ -37,7 +37,7 @@ pub struct NoCommands;
 pub async fn run(template: &Arc<Template>) -> Result<u8> {
     let control = Arc::new(Control::new());
     let pre = template.linked.pre()?;
-    let mut store = template.store(pre, &control, template.room().await?)?;
+    let mut store = template.store(pre, &control, template.room(&control).await?)?;
     let instance = match pre {
         ProxyPre::P2(pre) => pre.instance_pre().clone(),
         ProxyPre::P3(pre) => pre.instance_pre().clone(),

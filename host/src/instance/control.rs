@@ -33,6 +33,8 @@ pub(super) struct Control {
     computing: AtomicBool,
     /// The guest gave its core up because its slice of time was over.
     yielded: AtomicBool,
+    /// The instance waits for room, since apps have taken all that there is.
+    crowding: AtomicBool,
     /// Microseconds that the guest has computed for its present request.
     computed_us: AtomicU64,
     /// Microseconds after `born` when the guest was last given a thread.
@@ -53,6 +55,7 @@ impl Control {
             idle: AtomicBool::new(false),
             computing: AtomicBool::new(true),
             yielded: AtomicBool::new(false),
+            crowding: AtomicBool::new(false),
             computed_us: AtomicU64::new(0),
             resumed_us: AtomicU64::new(0),
             resumed_cpu_us: AtomicU64::new(0),
@@ -108,6 +111,19 @@ impl Control {
     /// The guest has the host compute for it: it is counted among those that compute, and belongs where these run.
     pub(super) fn has_it_computed(&self) {
         self.yielded.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for room for the instance.
+    pub(super) async fn crowding<F: Future>(&self, room: F) -> F::Output {
+        self.crowding.store(true, Ordering::Relaxed);
+        let room = room.await;
+        self.crowding.store(false, Ordering::Relaxed);
+        room
+    }
+
+    /// Whether the instance waits for room.
+    pub(super) fn crowds(&self) -> bool {
+        self.crowding.load(Ordering::Relaxed)
     }
 
     /// Counts what the host has computed for the guest elsewhere.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, sockets::WasiSocketsCtxView};
@@ -32,19 +32,16 @@ use super::{
 };
 use crate::{
     bindings::{SecretsData, SecretsView, SettingsView, View},
-    engine::{self, Linked},
+    engine::{self, Linked, Room},
     generation::{Folder, Lines, Living, Stats},
     keyvalue::Granted,
     plan::{self, Grants, Limits},
     secrets::Secrets,
     settings::Settings,
-    taken::Slot,
 };
 
 /// How long a request waits for room for its instance.
 const ROOM_PATIENCE: Duration = Duration::from_secs(1);
-/// How often it looks whether there is some.
-const ROOM_LOOK: Duration = Duration::from_millis(50);
 
 /// Whose instance this is, for log lines.
 #[derive(Debug)]
@@ -114,21 +111,13 @@ impl Template {
     ///
     /// # Errors
     /// [`Failure::NoRoom`] after [`ROOM_PATIENCE`].
-    pub(super) async fn room(&self) -> Result<Slot, Failure> {
-        let take = || self.engine.slots.take(&self.stats.own_instances, self.linked.slots);
-        if let Some(room) = take() {
+    pub(super) async fn room(&self, control: &Control) -> Result<Room, Failure> {
+        let (slots, own) = (&self.engine.slots, &self.stats.own_instances);
+        if let Some(room) = slots.take(own, self.linked.slots) {
             return Ok(room);
         }
-        let look = async {
-            loop {
-                sleep(ROOM_LOOK).await;
-                if let Some(room) = take() {
-                    return room;
-                }
-            }
-        };
-        let found = timeout(ROOM_PATIENCE, look).await;
-        found.map_err(|_| Failure::NoRoom("apps have taken all that they share".into()))
+        let found = control.crowding(timeout(ROOM_PATIENCE, slots.wait(own, self.linked.slots))).await;
+        found.ok().flatten().ok_or_else(|| Failure::NoRoom("apps have taken all that they share".into()))
     }
 
     /// A new store with nothing in it but what the template grants.
@@ -139,7 +128,7 @@ impl Template {
         self: &Arc<Self>,
         pre: &ProxyPre<Guest>,
         control: &Arc<Control>,
-        room: Slot,
+        room: Room,
     ) -> anyhow::Result<Store<Guest>> {
         let printing = Printing { lines: self.stats.lines.clone(), per_second: self.limits.log_lines };
         let identity = Arc::new(Identity::new(self.app.clone(), self.generation, printing));
@@ -244,7 +233,7 @@ pub struct Guest {
     identity: Arc<Identity>,
     control: Arc<Control>,
     _living: Living,
-    _room: Slot,
+    _room: Room,
     /// Gone after all that has files open in them.
     _temporary: Vec<Folder>,
 }

@@ -315,6 +315,10 @@ impl Pool {
         mut ready: Ready,
         level: Level,
     ) -> Option<(Ready, Level)> {
+        if turn.is_pending() && ready.control.crowds() {
+            // Instances without end are made and ended as fast as there is room. That is work as much as what guests compute.
+            return Some((ready, Level::Lane));
+        }
         if turn.is_pending() && ready.control.yielded() {
             ready.quiet = 0;
             self.weigh(ready.control.counted_us());

@@ -136,7 +136,7 @@ impl Instance {
     async fn new(template: Arc<Template>, control: &Arc<Control>, request: u64) -> Result<Self, Failure> {
         let made = async {
             let pre = template.linked.pre()?;
-            let mut store = template.store(pre, control, template.room().await?)?;
+            let mut store = template.store(pre, control, template.room(control).await?)?;
             store.data_mut().begin(request);
             match control.meter(pre.instantiate_async(&mut store)).await {
                 Ok(proxy) => Ok((store, proxy)),

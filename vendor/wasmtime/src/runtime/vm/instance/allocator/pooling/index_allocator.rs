@@ -347,7 +347,7 @@ impl ModuleAffinityIndexAllocator {
     }
 
     /// Translate a global `SlotId` to its shard and shard-local index.
-    fn shard_of(&self, global: SlotId) -> (ShardId, SlotId) {
+    pub(crate) fn shard_of(&self, global: SlotId) -> (ShardId, SlotId) {
         let shard = ShardId::from_index((global.0 / self.slots_per_shard) as usize);
         (shard, SlotId(global.0 % self.slots_per_shard))
     }

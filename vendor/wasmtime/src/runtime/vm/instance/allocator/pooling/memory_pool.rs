@@ -517,9 +517,11 @@ impl MemoryPool {
             per_stripe[stripe_index].push((slot_id, bytes_resident));
         }
         for (stripe_index, items) in per_stripe.into_iter().enumerate() {
-            let freed: smallvec::SmallVec<[SlotId; 8]> = items.iter().map(|(slot, _)| *slot).collect();
+            let allocator = &self.stripes[stripe_index].allocator;
+            let mut freed: smallvec::SmallVec<[SlotId; 8]> = items.iter().map(|(slot, _)| *slot).collect();
+            freed.dedup_by_key(|slot| allocator.shard_of(*slot).0);
             if !items.is_empty() {
-                self.stripes[stripe_index].allocator.free_many(items);
+                allocator.free_many(items);
             }
             for slot in freed {
                 self.keep_within_bound(stripe_index, slot);
