@@ -43,6 +43,11 @@ const NICE: i32 = 10;
 /// the kernel tells of.
 static GIVEN: LazyLock<Option<CpuSet>> = LazyLock::new(|| sched_getaffinity(None).ok());
 
+/// How many cores this process has: no more than it was given, and than its share of them makes. As it was before any of its
+/// threads kept to one, since the system is asked for those of the thread that asks.
+#[expect(clippy::disallowed_methods, reason = "asked once, by a thread that runs anywhere")]
+static CORES: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+
 thread_local! {
     /// The core that this thread keeps to, once it has looked for one.
     static CORE: OnceCell<Option<usize>> = const { OnceCell::new() };
@@ -79,8 +84,13 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 fn one_for_each() -> Vec<usize> {
     let Some(given) = &*GIVEN else { return Vec::new() };
     let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&core| given.is_set(core)).collect();
-    let threads = thread::available_parallelism().map_or(0, usize::from);
-    if threads == cores.len() { cores } else { Vec::new() }
+    // As many as tokio starts.
+    if self::cores() == cores.len() { cores } else { Vec::new() }
+}
+
+/// Cores of the process, whichever thread this is.
+pub(crate) fn cores() -> usize {
+    *CORES
 }
 
 fn only(core: usize) -> CpuSet {

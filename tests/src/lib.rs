@@ -46,7 +46,7 @@ pub use house::{House, SharedHouse, Stopped};
 pub use kills::{Killed, kill_while_swapping};
 pub use load::{Check, Client, Load, Served, Times};
 pub use log::{Entry, Log};
-pub use machine::Cores;
+pub use machine::{Cores, cores};
 pub use manifest::Manifest;
 pub use memory::Memory;
 pub use mounts::{Mounted, read_only, small_disk};

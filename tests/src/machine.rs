@@ -1,6 +1,12 @@
 //! What the machine itself is kept from: a virtual one shares its cores with others.
 
-use std::fs;
+use std::{fs, thread};
+
+/// How many cores a house has here.
+#[expect(clippy::disallowed_methods, reason = "no thread of a test keeps to a core")]
+pub fn cores() -> usize {
+    thread::available_parallelism().expect("the number of cores").get()
+}
 
 /// The time of all cores together, in ticks since the start of the system (`proc_stat(5)`).
 #[derive(Debug, Clone, Copy)]

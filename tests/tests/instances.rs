@@ -113,7 +113,7 @@ fn a_0_2_instance_serves_one_request_at_a_time() {
 fn a_0_3_instance_serves_several_requests_at_once() {
     let house = house();
     // Instances are spread over the cores before they are shared.
-    let requests = 2 * thread::available_parallelism().expect("a number of cores").get();
+    let requests = 2 * guesthouse_tests::cores();
     let answers = at_once(&house, "many-p3", requests);
     let most = answers.iter().map(|answer| answer["inside"].as_u64().expect("a number")).max();
     assert!(most > Some(1), "{answers:?}");
@@ -157,7 +157,7 @@ fn routes_with_the_same_settings_share_instances() {
 fn a_request_behind_computing_ones_has_its_turn() {
     let app = "instances.isolation = \"reuse\"\nlimits.cpu-ms = 4000";
     let house = House::start(&Manifest::new().app("spin", "spin", app));
-    let cores = thread::available_parallelism().expect("the number of cores").get();
+    let cores = guesthouse_tests::cores();
     let mut spinning: Vec<_> = (0..cores)
         .map(|_| {
             let mut connection = house.connect();

@@ -54,8 +54,7 @@ pub(super) fn command(serving: bool) -> Result<Command> {
     let binary = std::env::current_exe().context("finding this binary, to start the compiler")?;
     let mut command = Command::new(binary);
     if serving {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        command.env("RAYON_NUM_THREADS", (cores / 2).max(1).to_string());
+        command.env("RAYON_NUM_THREADS", (threads::cores() / 2).max(1).to_string());
     }
     command.env_remove("RUST_BACKTRACE").kill_on_drop(true);
     Ok(command)

@@ -18,7 +18,10 @@ use super::{
     compile,
     image::{self, FunctionsFile, Initial},
 };
-use crate::instance::{Guest, Identity, Printing};
+use crate::{
+    instance::{Guest, Identity, Printing},
+    threads,
+};
 
 /// Components that are compiled at a time: one alone leaves cores idle while it is parsed and written.
 const COMPILING_MAX: usize = 2;
@@ -145,7 +148,7 @@ impl Components {
             engine,
             cache: Arc::new(cache),
             compiling: Semaphore::new(COMPILING_MAX),
-            working: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            working: Semaphore::new(threads::cores()),
             known: Mutex::default(),
         }
     }

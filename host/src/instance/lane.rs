@@ -57,7 +57,7 @@ impl Lane {
     }
 
     fn start_threads(&self) {
-        let wanted = thread::available_parallelism().map_or(1, usize::from);
+        let wanted = threads::cores();
         let mut queues = self.shared.queues();
         while queues.threads < wanted {
             let (shared, runtime) = (self.shared.clone(), Handle::current());

@@ -34,7 +34,7 @@ use super::{
     guest::Template,
     worker,
 };
-use crate::{alarm::Alarm, plan::Isolation};
+use crate::{alarm::Alarm, plan::Isolation, threads};
 
 /// How long a request stands in line for an instance that computes, before it has one of its own all the same.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -167,8 +167,8 @@ impl Seat {
 
 impl Pool {
     pub fn new(template: Arc<Template>, policy: Policy) -> Arc<Self> {
-        let spread = std::thread::available_parallelism().map_or(1, usize::from);
-        Arc::new(Self { template, policy, state: Mutex::default(), spread, typical_us: AtomicU32::new(0) })
+        let (state, typical_us) = (Mutex::default(), AtomicU32::new(0));
+        Arc::new(Self { template, policy, state, spread: threads::cores(), typical_us })
     }
 
     pub fn template(&self) -> &Arc<Template> {

@@ -28,6 +28,7 @@ pub struct Run {
     pub versions: Vec<(String, String)>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "no thread of the benchmark keeps to a core")]
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
