@@ -3,19 +3,27 @@
 //! The threads that serve connections run a guest for one [`SLICE`](crate::engine::SLICE) at most. One that is not done
 //! then goes on here, at low priority, so that short requests never queue behind long ones (a feedback queue of two
 //! levels). Threads take the apps in turn, whatever the number of their requests: an app that computes a lot shares what
-//! is left with the others that do, request by request within an app.
+//! is left with the others that do. Within an app a request that was begun goes on before the next one begins, for
+//! [`SLICES`]: in turns they would all take longer, and each would find the processor's caches full of the others.
 
 use std::{
     collections::{HashMap, VecDeque},
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
 };
 
-use async_task::Runnable;
+use async_task::{Runnable, ScheduleInfo, WithInfo};
 use tokio::runtime::Handle;
 
 use crate::threads;
+
+/// Slices of time in a row that are given to a request before the next one of its app has its turn: enough for a page of
+/// most apps, and not so many that one which computes for long keeps the others waiting.
+const SLICES: u32 = 5;
 
 /// The lane of a house. Its threads begin with the first guest that needs them.
 #[derive(Debug, Default)]
@@ -39,6 +47,13 @@ struct Queues {
     closed: bool,
 }
 
+/// Where among what can run of its app.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    First,
+    Last,
+}
+
 impl Lane {
     /// Runs this on the lane, until it ends.
     ///
@@ -46,14 +61,7 @@ impl Lane {
     /// Outside of a tokio runtime, as [`tokio::spawn`].
     pub(super) fn spawn(&self, app: &Arc<str>, work: impl Future<Output = ()> + Send + 'static) {
         self.start_threads();
-        let (shared, app) = (Arc::downgrade(&self.shared), app.clone());
-        let (runnable, task) = async_task::spawn(work, move |runnable| {
-            if let Some(shared) = shared.upgrade() {
-                shared.push(&app, runnable);
-            }
-        });
-        task.detach();
-        runnable.schedule();
+        self.shared.spawn(app, work);
     }
 
     fn start_threads(&self) {
@@ -89,8 +97,25 @@ impl Shared {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, app: &Arc<str>, runnable: Runnable) {
-        self.queues().push(app, runnable);
+    fn spawn(self: &Arc<Self>, app: &Arc<str>, work: impl Future<Output = ()> + Send + 'static) {
+        let (shared, app) = (Arc::downgrade(self), app.clone());
+        let in_a_row = AtomicU32::new(1);
+        let schedule = WithInfo(move |runnable, info: ScheduleInfo| {
+            // Who is woken while it runs gave its thread up, and waits for nothing.
+            let slices = in_a_row.load(Ordering::Relaxed);
+            let goes_on = info.woken_while_running && slices < SLICES;
+            in_a_row.store(if goes_on { slices + 1 } else { 1 }, Ordering::Relaxed);
+            if let Some(shared) = shared.upgrade() {
+                shared.push(&app, runnable, if goes_on { Place::First } else { Place::Last });
+            }
+        });
+        let (runnable, task) = async_task::spawn(work, schedule);
+        task.detach();
+        runnable.schedule();
+    }
+
+    fn push(&self, app: &Arc<str>, runnable: Runnable, place: Place) {
+        self.queues().push(app, runnable, place);
         self.more.notify_one();
     }
 
@@ -119,10 +144,11 @@ impl Shared {
 }
 
 impl Queues {
-    fn push(&mut self, app: &Arc<str>, runnable: Runnable) {
-        match self.apps.get_mut(app) {
-            Some(queue) => queue.push_back(runnable),
-            None => {
+    fn push(&mut self, app: &Arc<str>, runnable: Runnable, place: Place) {
+        match (self.apps.get_mut(app), place) {
+            (Some(queue), Place::First) => queue.push_front(runnable),
+            (Some(queue), Place::Last) => queue.push_back(runnable),
+            (None, _) => {
                 self.apps.insert(app.clone(), VecDeque::from([runnable]));
                 self.turns.push_back(app.clone());
             }
@@ -157,7 +183,7 @@ mod tests {
             let sender = sender.clone();
             let (runnable, task) = async_task::spawn(async move { sender.send(name).unwrap() }, |_| ());
             task.detach();
-            queues.push(&Arc::from(name.split('-').next().unwrap()), runnable);
+            queues.push(&Arc::from(name.split('-').next().unwrap()), runnable, Place::Last);
         }
         (queues, receiver)
     }
@@ -174,6 +200,31 @@ mod tests {
         }
         lane.spawn(&app, async move { sender.send(()).unwrap() });
         told.recv().unwrap();
+    }
+
+    #[test]
+    fn who_was_begun_goes_on_before_the_next_of_its_app_but_not_for_ever() {
+        let (sender, told) = mpsc::channel();
+        let shared = Arc::new(Shared::default());
+        for (name, slices) in [("a-1", 7), ("a-2", 2), ("b-1", 2)] {
+            let sender = sender.clone();
+            shared.spawn(&Arc::from(&name[..1]), async move {
+                for _ in 0..slices {
+                    sender.send(name).unwrap();
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        let next = || shared.queues().pop();
+        while let Some(runnable) = next() {
+            runnable.run();
+        }
+        let order = |app: &str, told: &[&'static str]| -> Vec<&str> {
+            told.iter().filter(|name| name.starts_with(app)).copied().collect()
+        };
+        let told: Vec<_> = told.try_iter().collect();
+        assert_eq!(order("a", &told), ["a-1", "a-1", "a-1", "a-1", "a-1", "a-2", "a-2", "a-1", "a-1"]);
+        assert_eq!(told[..4], ["a-1", "b-1", "a-1", "b-1"], "apps take turns, whoever has the app's own");
     }
 
     #[test]
