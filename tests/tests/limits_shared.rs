@@ -27,6 +27,22 @@ fn a_request_waits_for_room_among_the_instances_of_all_apps() {
     }
 }
 
+/// Apps have room by turns: when some is free, one of the crowd's requests has it, and then one of the neighbour's.
+#[test]
+fn who_holds_all_room_does_not_keep_others_from_theirs() {
+    let keys = "limits.concurrent = 1500\nlimits.queue = 0\ninstances.isolation = \"request\"";
+    let manifest =
+        Manifest::new().app("crowd", "many-memories", keys).app("neighbour", "many-memories", keys);
+    let house = House::start(&manifest);
+    // Room for 187 of these comes free each half second, and the others wait for as much as a second.
+    let _crowd: Vec<Connection> = (0..1500).map(|_| hold(&house, "crowd", "/")).collect();
+    house.api().wait_for_app("crowd", "all room is taken", |app| app["serving"]["instances"] == 189);
+    let mut others: Vec<Connection> = (0..20).map(|_| hold(&house, "neighbour", "/")).collect();
+    for connection in &mut others {
+        assert_eq!(connection.response("GET").status(), 200);
+    }
+}
+
 /// An instance of the guest has a memory of 17 pages and a small table, counted as 1.1 MiB and something: of three MiB, two
 /// instances have theirs.
 #[test]
