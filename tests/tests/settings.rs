@@ -68,6 +68,14 @@ fn values_keep_their_types() {
     }
 }
 
+/// To the last bit: a reader of JSON that hurries takes this one for its neighbour, 31.24527019143944.
+#[test]
+fn a_number_that_a_running_house_is_given_is_the_one_that_was_sent() {
+    let house = House::start(&Manifest::new().app("settings", "settings", ""));
+    house.api().swap("settings", &json!({ "settings": { "RATE": 31.245270191439438 } })).action("swapped");
+    assert_eq!(house.get("settings", "/get?path=RATE").json(), json!({ "float": "31.245270191439438" }));
+}
+
 #[test]
 fn what_is_not_set_is_not_there() {
     for path in [
