@@ -70,9 +70,9 @@ const LINGER_MAX: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 8192;
 /// How often it is read in a turn.
 const LINGER_READS: usize = 8;
-/// From one turn to the next of all connections: 256 MiB a second for a whole house. Clients who send as much as they can
-/// would have the threads that serve do nothing else.
-pub(super) const LINGER_PAUSE: Duration = Duration::from_micros(250);
+/// From one turn to the next of all connections: 64 MiB a second for a whole house, and one turn at a time, since this is as
+/// exact as tokio's timers are. Clients who send as much as they can would have the threads that serve do nothing else.
+pub(super) const LINGER_PAUSE: Duration = Duration::from_millis(1);
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when the client is silent for too long.
 pub(super) struct Timed<S> {
