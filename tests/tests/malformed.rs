@@ -419,6 +419,22 @@ fn a_refusal_reaches_a_client_that_still_sends() {
 }
 
 #[test]
+fn who_is_refused_in_the_midst_of_a_head_may_send_the_rest() {
+    for start in
+        [format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(1 << 20)), "GET / HTTP/1.1\r\nX : x\r\n\r\n".into()]
+    {
+        let mut connection = house().connect();
+        connection.send(&start);
+        assert!((400..500).contains(&connection.response("GET").status()));
+        assert!(connection.until_closed().is_empty());
+        // A connection that was closed for both is reset by the first of these.
+        for _ in 0..16 {
+            connection.send(vec![b'x'; 64 << 10]);
+        }
+    }
+}
+
+#[test]
 fn too_long_a_target() {
     let long = "x".repeat(100_000);
     assert_refused(

@@ -84,6 +84,8 @@ pub(super) struct Timed<S> {
     /// the first head begins with the connection: one that says nothing is no better than one that says little.
     head: Option<(Instant, u32)>,
     head_timer: Option<Pin<Box<Sleep>>>,
+    /// After which turn the last bytes of a head came: where no request has begun since, there may be more of it.
+    heard: Option<u32>,
     /// Runs while the client takes nothing.
     write: Option<Pin<Box<Sleep>>>,
     /// Begins once our side is closed.
@@ -110,7 +112,17 @@ impl Linger {
 impl<S> Timed<S> {
     pub(super) fn new(inner: S, silence: Silence, serving: Serving, turns: Arc<Turns>) -> Self {
         let head = Some((Instant::now(), serving.turn()));
-        Self { inner, silence, serving, turns, head, head_timer: None, write: None, linger: None }
+        Self {
+            inner,
+            silence,
+            serving,
+            turns,
+            head,
+            head_timer: None,
+            heard: None,
+            write: None,
+            linger: None,
+        }
     }
 
     fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -142,8 +154,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
             return result;
         }
         if result.is_ready() {
-            if buffer.filled().len() > before && self.head.is_none() {
-                self.head = Some((Instant::now(), turn));
+            if buffer.filled().len() > before {
+                self.heard = Some(turn);
+                if self.head.is_none() {
+                    self.head = Some((Instant::now(), turn));
+                }
             }
             return result;
         }
@@ -159,6 +174,10 @@ impl<S: AsyncRead + Unpin> Timed<S> {
     /// Throws away what still comes, until the client closes too or is out of time.
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let linger_max = self.silence.stall_max.min(LINGER_MAX);
+        if self.heard == Some(self.serving.turn()) {
+            // hyper has refused a head that it may not have seen the end of.
+            self.serving.leave_unread();
+        }
         let linger = self.linger.get_or_insert_with(|| Linger::new(linger_max));
         let mut bytes = [0; LINGER_BYTES];
         loop {
