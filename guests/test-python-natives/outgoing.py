@@ -1,5 +1,6 @@
 """Requests that go out, by the libraries that projects use."""
 
+import gc
 import hashlib
 import http.client
 import urllib.request
@@ -22,6 +23,27 @@ def fetch(request):
     except Exception as error:
         kinds = [kind.__name__ for kind in type(error).__mro__]
         return JsonResponse({"error": str(error), "kinds": kinds, "reason": type(getattr(error, "reason", None)).__name__})
+
+
+def leave(request):
+    """Leaves answers of ``?url=`` unread, and requests to there unsent, and all of it to the garbage collector."""
+    parts = urlsplit(request.GET["url"])
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    for _ in range(int(request.GET["count"])):
+        connection = kind(parts.hostname, parts.port, timeout=20)
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        answer = connection.getresponse()
+        answer.read(1)
+        # Nothing but the collector ends a circle.
+        answer.itself = answer
+        connection = kind(parts.hostname, parts.port, timeout=20)
+        connection.putrequest("POST", parts.path)
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        connection.send(b"5\r\nhello\r\n")
+        connection.itself = connection
+    del connection, answer
+    return JsonResponse({"collected": gc.collect()})
 
 
 def pieces(size):

@@ -8,6 +8,7 @@ import views
 urlpatterns = [
     path("ok", views.ok),
     path("fetch", outgoing.fetch),
+    path("leave", outgoing.leave),
     path("mail", mail.mail),
     path("log", mail.log),
     path("password", passwords.password),

@@ -35,7 +35,7 @@ fn scene() -> Arc<Scene> {
     let (http, by_tcp) = (Script::start("web", &[]), Script::start("web", &[]));
     let grants = format!(
         "grants.http = [\"https://localhost:{0}\", \"https://127.0.0.1:{0}\", \"http://127.0.0.1:{1}\", \"http://127.0.0.1:1\"]\n\
-         grants.tcp = [\"127.0.0.1:{2}\"]\nlimits = {{ outgoing-ms = 20000, memory-mib = 128, cpu-ms = 60000, request-ms = 120000 }}",
+         grants.tcp = [\"127.0.0.1:{2}\"]\nlimits = {{ outgoing = 40, outgoing-ms = 20000, memory-mib = 128, cpu-ms = 60000, request-ms = 120000 }}",
         https.port, http.port, by_tcp.port
     );
     let manifest = APPS.iter().fold(Manifest::new(), |manifest, app| {
@@ -141,6 +141,20 @@ fn bodies_stream_both_ways() {
             text
         });
         assert_eq!(told["bytes"], expected.len(), "{app} {client}: {told}");
+    }
+}
+
+#[test]
+fn what_is_left_to_the_garbage_collector_is_ended_by_it() {
+    let scene = scene();
+    let url = scene.url("/give%3Fsize=62914560");
+    for app in APPS {
+        // Each time more than an app may have at once, were they not ended.
+        for _ in 0..4 {
+            let answer = scene.house.get(app, &format!("/leave?count=12&url={url}"));
+            assert_eq!(answer.status(), 200, "{app}: {}", answer.text());
+            assert!(answer.json()["collected"].as_u64() > Some(0), "{app}: {}", answer.text());
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 """One outgoing request over ``wasi:http/outgoing-handler``, and its answer.
 
 Bodies stream both ways. The waits are the guest's own, so that time-outs are those of the library that asks. Errors are the
-exceptions that Python's sockets raise; one that a grant would mend says which. Handles are dropped children first, as WASI
-0.2 demands, and none outlives its exchange.
+exceptions that Python's sockets raise; one that a grant would mend says which. None of its handles outlives an exchange.
 """
 
 import contextlib
@@ -10,6 +9,7 @@ import errno
 import os
 import socket
 import ssl
+import weakref
 
 from componentize_py_types import Err, Ok
 from wit_world.imports import monotonic_clock, outgoing_handler, poll, streams
@@ -35,6 +35,19 @@ class Denied(PermissionError):
     """The manifest does not grant requests to this origin."""
 
 
+class Handles:
+    """What an exchange has of the host's."""
+
+    future = response = incoming = input = body = stream = None
+
+    def close(self):
+        """Drops all, children first, as WASI 0.2 demands."""
+        for name in ("input", "incoming", "response", "future", "stream", "body"):
+            resource = getattr(self, name)
+            setattr(self, name, None)
+            _drop(resource)
+
+
 class Exchange:
     """``headers`` are pairs of text and bytes. Raises ``OSError``, or ``ValueError`` for what cannot be sent."""
 
@@ -43,17 +56,20 @@ class Exchange:
             # A call of an import while the image is made is a trap.
             raise settings.NotServing("requests can be sent when a request is served, not while the component is built")
         self._origin = f"{'https' if secure else 'http'}://{authority}"
-        self._future = self._response = self._incoming = self._input = None
-        self._answer = self._body = self._stream = None
+        self._answer = None
+        # Apart from the exchange, and held by what ends it: the garbage collector would drop them in any order.
+        self._handles = Handles()
+        self.close = weakref.finalize(self, self._handles.close)
+        self.close.atexit = False
         request = self._request(secure, authority, method, target, headers)
         if has_body:
-            self._body = request.body()
-            self._stream = self._body.write()
+            self._handles.body = request.body()
+            self._handles.stream = self._handles.body.write()
         options = types.RequestOptions()
         if timeout:
             options.set_connect_timeout(_nanoseconds(timeout))
         try:
-            self._future = outgoing_handler.handle(request, options)
+            self._handles.future = outgoing_handler.handle(request, options)
         except Err as error:
             self.close()
             raise self._error(error.value) from None
@@ -79,29 +95,29 @@ class Exchange:
         offset = 0
         try:
             while offset < len(data):
-                permit = self._stream.check_write()
+                permit = self._handles.stream.check_write()
                 if permit == 0:
-                    _wait(self._stream, timeout)
+                    _wait(self._handles.stream, timeout)
                     continue
-                self._stream.write(data[offset:offset + permit] if offset or permit < len(data) else data)
+                self._handles.stream.write(data[offset:offset + permit] if offset or permit < len(data) else data)
                 offset += permit
         except Err as error:
             self._broken(error.value, timeout)
 
     def finish(self, timeout):
         """Ends the request's body. What is wrong with it, if anything, the answer will say."""
-        if self._stream is None:
+        if self._handles.stream is None:
             return
         try:
-            self._stream.flush()
-            while self._stream.check_write() == 0:
-                _wait(self._stream, timeout)
+            self._handles.stream.flush()
+            while self._handles.stream.check_write() == 0:
+                _wait(self._handles.stream, timeout)
         except Err as error:
             # The host lets a body go that has reached its length.
             if isinstance(error.value, streams.StreamError_LastOperationFailed):
                 _drop(error.value.value)
-        _drop(self._stream)
-        body, self._stream, self._body = self._body, None, None
+        _drop(self._handles.stream)
+        body, self._handles.stream, self._handles.body = self._handles.body, None, None
         with contextlib.suppress(Err):
             types.OutgoingBody.finish(body, None)
 
@@ -115,23 +131,23 @@ class Exchange:
     def head(self, timeout):
         """Waits for the answer: its status and fields."""
         if self._answer is None:
-            while (result := self._future.get()) is None:
-                _wait(self._future, timeout)
+            while (result := self._handles.future.get()) is None:
+                _wait(self._handles.future, timeout)
             if not isinstance(result, Ok) or not isinstance(result.value, Ok):
                 raise self._error(result.value.value if isinstance(result, Ok) else None)
-            _drop(self._future)
-            self._future, self._response = None, result.value.value
-            with self._response.headers() as fields:
-                self._answer = self._response.status(), fields.entries()
-            self._incoming = self._response.consume()
-            self._input = self._incoming.stream()
+            _drop(self._handles.future)
+            self._handles.future, self._handles.response = None, result.value.value
+            with self._handles.response.headers() as fields:
+                self._answer = self._handles.response.status(), fields.entries()
+            self._handles.incoming = self._handles.response.consume()
+            self._handles.input = self._handles.incoming.stream()
         return self._answer
 
     def read(self, size, timeout):
         """Waits for more of the answer's body; nothing at its end."""
         try:
-            while not (data := self._input.read(min(size, READ_MAX))):
-                _wait(self._input, timeout)
+            while not (data := self._handles.input.read(min(size, READ_MAX))):
+                _wait(self._handles.input, timeout)
             return data
         except Err as error:
             if isinstance(error.value, streams.StreamError_Closed):
@@ -141,12 +157,6 @@ class Exchange:
             if code is None:
                 raise ConnectionResetError(errno.ECONNRESET, f"the answer was broken off: {text}") from None
             raise self._error(code) from None
-
-    def close(self):
-        for name in ("_input", "_incoming", "_response", "_future", "_stream", "_body"):
-            resource = getattr(self, name)
-            setattr(self, name, None)
-            _drop(resource)
 
     def _error(self, code):
         kind = type(code).__name__.removeprefix("ErrorCode_")

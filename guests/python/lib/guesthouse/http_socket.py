@@ -10,7 +10,6 @@ Plain HTTP to where requests are not granted, but connections are (``grants.tcp`
 import io
 import ipaddress
 import socket
-import sys
 from http.client import HTTPConnection, responses
 from urllib.error import URLError
 from urllib.request import AbstractHTTPHandler
@@ -261,12 +260,6 @@ class HttpSocket:
 
     def __exit__(self, *exc_info):
         self.close()
-
-    def __del__(self):
-        # At the end of the interpreter there may be nothing left to close with.
-        if not sys.is_finalizing():
-            self._closed, self._readers = True, 0
-            self._end()
 
     # Of TLS.
 
