@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where the CPU time of a request goes: tests/bench/profile/profile.py [--seconds N] [CASE...]
 
-Serves the smallest apps or a Django site by the release build, asks with 16 connections (one for `django-fresh`), and groups
+Serves the smallest apps or the Django site of the benchmark by the release build, asks with 16 connections (one for `django-fresh`), and groups
 perf's samples of the house: user code by crate, guest code, and the kernel by what was asked of it. Prints Markdown.
 It needs perf and wrk (`apt-get install linux-perf wrk`) and the release build (`cargo build --release`).
 """
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-HELLO = 'source = {{ rust = "{root}/guests/hello-rust{more}" }}\nroutes = ["profile.test"]\ninstances = {{ {instances} }}\n'
+HELLO = 'source = {{ rust = "{root}/tests/bench/guests", package = "hello{more}" }}\nroutes = ["profile.test"]\ninstances = {{ {instances} }}\n'
 DJANGO = """source = {{ python = "{root}/guests/django-legacy", wsgi = "legacy.wsgi:application", requirements = "requirements.txt" }}
 routes = ["profile.test"]
 instances = {{ {instances} }}
@@ -43,7 +43,8 @@ CRATES = [
 
 
 def crate(symbol, library):
-    if "guesthouse" not in library:
+    # Compiled guests are files in a folder of that name.
+    if not re.search(r"/guesthouse( \(deleted\))?$", library):
         if "[vdso]" in library:
             return "clock"
         if re.search(r"libc|ld-linux", library):
