@@ -32,7 +32,7 @@ const STACK_KEPT_BYTES: usize = 32 << 10;
 /// ones. With few of them, apps that are asked in turn would take them from each other, and each request would map its app's
 /// memory anew (`cargo run --release -p bench -- --case many-apps`). With more, those of Python apps would leave too few of
 /// the mappings that a process may have (`vm.max_map_count`): each has some thirty, and the guards of stacks have 16,000.
-const SLOTS_WARM: u32 = 1_000;
+const SLOTS_WARM: u32 = 1_200;
 
 /// Whether guests of an engine may be asynchronous components (WASI 0.3).
 ///

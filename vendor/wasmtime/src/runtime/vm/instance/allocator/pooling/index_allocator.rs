@@ -237,6 +237,7 @@ struct Unused {
 enum AllocMode {
     ForceAffineAndClear,
     AnySlot,
+    Affine,
 }
 
 /// The division of an allocator's slot space and unused-warm-slot budget
@@ -386,6 +387,18 @@ impl ModuleAffinityIndexAllocator {
     ///
     /// Returns `None` if no more slots are available.
     pub fn alloc(&self, for_memory: Option<MemoryInModule>) -> Option<SlotId> {
+        // Guesthouse: see vendor/README.md.
+        if for_memory.is_some() {
+            for (nth, shard) in super::shard_ids_from_home(self.shards.len()).enumerate() {
+                let mut inner = self.shard(shard).lock().unwrap();
+                // Rather one that was never used than that of another thread, as long as there may be more.
+                let more = nth == 0 && inner.unused_warm_slots < inner.max_unused_warm_slots;
+                let mode = if more { AllocMode::AnySlot } else { AllocMode::Affine };
+                if let Some(local) = Self::alloc_within(&mut inner, for_memory, mode) {
+                    return Some(self.global_id(shard, local));
+                }
+            }
+        }
         // Start at this thread's home shard and probe the others only if
         // it's fully allocated. In steady state this means each thread
         // stays on its own shard.
@@ -471,6 +484,8 @@ impl ModuleAffinityIndexAllocator {
                 // `module_id` during module teardown. This means that there's
                 // no consulting non-affine slots in this path.
                 AllocMode::ForceAffineAndClear => None,
+
+                AllocMode::Affine => None,
             }
         })?;
 
@@ -480,7 +495,7 @@ impl ModuleAffinityIndexAllocator {
         }
         *slot = SlotState::Used(match mode {
             AllocMode::ForceAffineAndClear => None,
-            AllocMode::AnySlot => for_memory,
+            AllocMode::AnySlot | AllocMode::Affine => for_memory,
         });
 
         Some(slot_id)
