@@ -63,6 +63,8 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     let keep_to_one = move || {
         CORE.with(|core| {
             core.get_or_init(|| {
+                // A guest's first call on a thread must not find that there is no memory for this: the process would end.
+                wasmtime::Engine::tls_eager_initialize();
                 let core = cores.get(taken.fetch_add(1, Ordering::Relaxed)).copied();
                 core.inspect(|&core| keep_to(&only(core)))
             });

@@ -108,6 +108,7 @@ async fn serve(
     let (_logging, logs) = log::start(plan.server.log);
     without_huge_pages();
     let engine = Arc::new(Engine::new()?);
+    engine.lane.start();
     let (listeners, admin, watch) = (plan.listeners.clone(), plan.admin.clone(), plan.watch);
     let manager = tokio::select! {
         manager = Manager::start(plan, source, &engine) => manager?,

@@ -25,7 +25,7 @@ use crate::threads;
 /// most apps, and not so many that one which computes for long keeps the others waiting.
 const SLICES: u32 = 5;
 
-/// The lane of a house. Its threads begin with the first guest that needs them.
+/// The lane of a house. Its threads begin with the first guest that needs them, or before.
 #[derive(Debug, Default)]
 pub struct Lane {
     shared: Arc<Shared>,
@@ -55,21 +55,32 @@ enum Place {
 }
 
 impl Lane {
+    /// Has its threads ready for guests: what wasmtime needs of each is taken now, since without it the process would end.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as [`tokio::spawn`].
+    pub fn start(&self) {
+        self.start_threads(wasmtime::Engine::tls_eager_initialize);
+    }
+
     /// Runs this on the lane, until it ends.
     ///
     /// # Panics
     /// Outside of a tokio runtime, as [`tokio::spawn`].
     pub(super) fn spawn(&self, app: &Arc<str>, work: impl Future<Output = ()> + Send + 'static) {
-        self.start_threads();
+        self.start_threads(|| ());
         self.shared.spawn(app, work);
     }
 
-    fn start_threads(&self) {
+    fn start_threads(&self, ready: fn()) {
         let wanted = threads::cores();
         let mut queues = self.shared.queues();
         while queues.threads < wanted {
             let (shared, runtime) = (self.shared.clone(), Handle::current());
-            let started = thread::Builder::new().name("guests".into()).spawn(move || shared.run(&runtime));
+            let started = thread::Builder::new().name("guests".into()).spawn(move || {
+                ready();
+                shared.run(&runtime);
+            });
             match started {
                 Ok(_) => queues.threads += 1,
                 Err(error) if queues.threads > 0 => {
