@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Where the CPU time of a request goes: tests/bench/profile/profile.py [--seconds N] [CASE...]
 
-Serves the smallest apps or the Django site of the benchmark by the release build, asks with 16 connections (one for `django-fresh`), and groups
-perf's samples of the house: user code by crate, guest code, and the kernel by what was asked of it. Prints Markdown.
+Serves the smallest apps or the Django site of the benchmark by the release build, asks with 16 connections (one for
+`django-fresh`), and groups perf's samples of the house: user code by crate, guest code, and the kernel by what was asked of
+it. Prints Markdown.
 It needs perf and wrk (`apt-get install linux-perf wrk`) and the release build (`cargo build --release`).
 """
 
