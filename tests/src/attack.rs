@@ -16,11 +16,11 @@ use std::{
 
 use serde_json::json;
 
-use crate::{Admin, Connection, House, Manifest, PATIENCE, Request, steady::give_precedence};
+use crate::{Admin, BAD_ADDRESS, Connection, House, Manifest, PATIENCE, Request, steady::give_precedence};
 
 /// Connections that the server keeps open which hostile apps connect to.
 const KEPT_MAX: usize = 4_000;
-/// The stack of a client's thread, of which there may be a thousand.
+/// The stack of a client's thread, of which there may be thousands.
 const STACK_BYTES: usize = 128 * 1024;
 
 /// How hard it is attacked.
@@ -234,15 +234,16 @@ fn ask(address: SocketAddr, request: &Request, by: By, shared: &Shared) {
     let bytes = request.bytes();
     let mut connection = None;
     while !shared.stops() {
-        let outcome = match connection.take().map_or_else(|| Connection::try_tcp(address), Ok) {
-            Ok(mut open) => {
-                let (outcome, keeps) = once(&mut open, &bytes, request.method());
-                // What was not read of a body stands between its answer and the next.
-                connection = (keeps && !matches!(by, By::Post(_))).then_some(open);
-                outcome
-            }
-            Err(error) => error.kind().to_string(),
-        };
+        let outcome =
+            match connection.take().map_or_else(|| Connection::try_tcp_from(BAD_ADDRESS, address), Ok) {
+                Ok(mut open) => {
+                    let (outcome, keeps) = once(&mut open, &bytes, request.method());
+                    // What was not read of a body stands between its answer and the next.
+                    connection = (keeps && !matches!(by, By::Post(_))).then_some(open);
+                    outcome
+                }
+                Err(error) => error.kind().to_string(),
+            };
         shared.note(outcome);
     }
 }

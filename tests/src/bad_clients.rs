@@ -7,7 +7,7 @@ mod wire;
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     ops::RangeInclusive,
     sync::Barrier,
     thread,
@@ -16,7 +16,7 @@ use std::{
 
 use self::wire::Wire;
 pub use self::{cases::all, wire::End};
-use crate::{Client, House, Load, Manifest, Memory, PATIENCE, Times};
+use crate::{BAD_ADDRESS, Client, House, Load, Manifest, Memory, PATIENCE, Times};
 
 /// One way to be a bad client.
 pub struct BadClient {
@@ -140,12 +140,10 @@ impl BadClient {
     }
 
     fn attack(&self, connections: usize, house: SocketAddr, door: &Door) -> Vec<Wire> {
-        // Of an address of their own, so that the neighbours are another client.
-        let source: IpAddr = [127, 0, 0, 2].into();
         let all_connected = Barrier::new(connections);
         thread::scope(|scope| {
             let one = || {
-                let mut wire = Wire::new(source, house, *door);
+                let mut wire = Wire::new(BAD_ADDRESS, house, *door);
                 all_connected.wait();
                 (self.play)(&mut wire);
                 wire.close();

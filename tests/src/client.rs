@@ -14,7 +14,10 @@ use std::{
 
 pub use request::Request;
 pub use response::{Broken, Head, Response};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{
+    AddressFamily, SocketType, bind, connect, socket,
+    sockopt::{Timeout, set_socket_timeout},
+};
 
 use crate::PATIENCE;
 
@@ -71,7 +74,17 @@ impl Connection {
     ///
     /// When the machine has no such address, or the house does not accept.
     pub fn tcp_from(source: IpAddr, address: SocketAddr) -> Connection {
-        Connection::over(Socket::Tcp(stream_from(source, address)))
+        Connection::try_tcp_from(source, address)
+            .expect("an address of this machine, and a house that accepts")
+    }
+
+    /// As [`Connection::tcp_from`], to a house that may not be there.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no such address, or no port of it that is free, or the house does not accept.
+    pub fn try_tcp_from(source: IpAddr, address: SocketAddr) -> io::Result<Connection> {
+        Ok(Connection::over(Socket::Tcp(stream_from(source, address)?)))
     }
 
     fn over(socket: Socket) -> Connection {
@@ -246,14 +259,16 @@ impl Connection {
 }
 
 /// A stream that comes from an address of its own.
-pub(crate) fn stream_from(source: IpAddr, address: SocketAddr) -> TcpStream {
+pub(crate) fn stream_from(source: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket(family, SocketType::STREAM, None).expect("a socket");
-    bind(&socket, &SocketAddr::new(source, 0)).expect("an address of this machine");
-    connect(&socket, &address).expect("the house accepts");
+    let socket = socket(family, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::new(source, 0))?;
+    // It is how long connecting may take, too (`socket(7)`).
+    set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+    connect(&socket, &address)?;
     let stream = TcpStream::from(socket);
-    stream.set_nodelay(true).expect("an option of the socket");
-    stream
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 impl Read for Socket {

@@ -61,8 +61,14 @@ pub use swapping::{Swapper, Swapping, growth};
 pub use tools::tool;
 pub use version::{Floor, Version};
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 /// How long any single wait of a test may take before the test fails. Far above what is ever needed, so that a slow
 /// machine fails nothing; far below for ever, so that a hang is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where bad clients come from: an address of their own, so that to the house their neighbours' are others.
+pub(crate) const BAD_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));

@@ -133,6 +133,11 @@ fn a_thousand_waiting() {
 }
 
 #[test]
+fn a_crowd_beyond_the_places_of_its_address() {
+    harmless_after("crowd", 5000);
+}
+
+#[test]
 fn outgoing_connections() {
     harmless("dials");
     harmless("fetches");

@@ -223,11 +223,16 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
     let server = shared.current.load().server.clone();
     match shared.places.take(peer, &server) {
         Ok(place) => serve(stream, (peer, place), shared, closing).await,
-        // Nobody is kept waiting for this: it may be a flood.
-        Err(full) if full.told.is_some() => {
-            let _ = timeout(REFUSAL_MAX, refuse(stream, shared.turns.clone())).await;
+        // By turns: it may be a flood.
+        Err(full) => {
+            let told = tokio::select! {
+                told = full.turn() => told,
+                () = closing.cancelled() => false,
+            };
+            if told {
+                let _ = timeout(REFUSAL_MAX, refuse(stream, shared.turns.clone())).await;
+            }
         }
-        Err(_) => {}
     }
 }
 

@@ -16,10 +16,13 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lock;
-use crate::{forwarded::Peer, plan};
+use crate::{forwarded::Peer, plan, turns::Turns};
 
 /// Connections at once that are told why they are refused; others are only closed.
-const REFUSALS_MAX: usize = 64;
+const REFUSALS_MAX: usize = 1024;
+/// From one refusal to the next, of all clients: whoever opens another connection as soon as one is refused has to wait, and
+/// the threads that serve have time for all else.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(1);
 /// Between two log lines about refused connections.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 
@@ -28,6 +31,7 @@ pub(super) struct Places {
     in_all: Mutex<InAll>,
     clients: Arc<Clients>,
     refusals: Arc<Semaphore>,
+    turns: Arc<Turns>,
     refused: AtomicU64,
     logged: Mutex<Logged>,
 }
@@ -52,10 +56,22 @@ struct Logged {
 /// A client's place. Dropped, it is free.
 pub(super) struct Place(Option<(IpAddr, Arc<Clients>)>);
 
-/// Why a connection has no place, and what it may be told.
+/// A connection has no place, since its client has as many as it may.
 pub(super) struct Full {
     /// The place of the refusal; `None` where so many are being refused that this one is only closed.
-    pub(super) told: Option<OwnedSemaphorePermit>,
+    told: Option<OwnedSemaphorePermit>,
+    turns: Arc<Turns>,
+}
+
+impl Full {
+    /// Waits until the connection's turn to be told has come: at once, where few are refused. False where it is none of those
+    /// that are told.
+    pub(super) async fn turn(&self) -> bool {
+        if self.told.is_some() {
+            self.turns.wait().await;
+        }
+        self.told.is_some()
+    }
 }
 
 impl Places {
@@ -64,6 +80,7 @@ impl Places {
             in_all: Mutex::new(InAll::new(max)),
             clients: Arc::default(),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+            turns: Arc::new(Turns::new(REFUSAL_PAUSE)),
             refused: AtomicU64::new(0),
             logged: Mutex::default(),
         }
@@ -92,7 +109,7 @@ impl Places {
                  `[server] connections-per-client` allows (name it in `trusted-proxies` if it is your proxy)"
             );
         }
-        Err(Full { told: self.refusals.clone().try_acquire_owned().ok() })
+        Err(Full { told: self.refusals.clone().try_acquire_owned().ok(), turns: self.turns.clone() })
     }
 
     /// Connections refused so far because their client had too many.
@@ -164,6 +181,7 @@ fn client(peer: Peer, server: &plan::Server) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
     use proptest::prelude::*;
 
     use super::*;
@@ -213,8 +231,19 @@ mod tests {
         let (places, server) = (Places::new(1), server(1));
         let _one = places.take(peer("1.2.3.4"), &server).ok().unwrap();
         let refused: Vec<_> =
-            (0..100).filter_map(|_| places.take(peer("1.2.3.4"), &server).err()?.told).collect();
+            (0..2 * REFUSALS_MAX).filter_map(|_| places.take(peer("1.2.3.4"), &server).err()?.told).collect();
         assert_eq!(refused.len(), REFUSALS_MAX);
+    }
+
+    #[tokio::test]
+    async fn those_who_are_told_why_are_told_one_after_the_other() {
+        let (places, server) = (Places::new(1), server(1));
+        let _one = places.take(peer("1.2.3.4"), &server).ok().unwrap();
+        let count = 20;
+        let full: Vec<_> = (0..count).filter_map(|_| places.take(peer("1.2.3.4"), &server).err()).collect();
+        let begun = Instant::now();
+        assert_eq!(join_all(full.iter().map(Full::turn)).await, [true; 20]);
+        assert!(begun.elapsed() >= REFUSAL_PAUSE * (count - 1), "{:?}", begun.elapsed());
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! The attacks, one by one.
 //!
 //! What is safe: 504 for what takes too long, 500 for what fails, 503 for what finds no room or is turned away because the
-//! app fails again and again. An answer whose head was sent before is cut.
+//! app fails again and again, 429 or a close for connections beyond those of an address. An answer whose head was sent
+//! before is cut.
 
 use super::{Attack, By};
 
@@ -97,6 +98,15 @@ pub(super) const ALL: &[Attack] = &[
     get("thousand-wait", "holds a thousand requests waiting", "wait", "/", &["504", "503"])
         .keys("limits.concurrent = 32\nlimits.queue = 1000\ninstances.isolation = \"request\"")
         .connections(1000),
+    get(
+        "crowd",
+        "holds all connections that an address may have, and opens more whenever it is refused",
+        "wait",
+        "/",
+        &["429", "closed", "504", "503"],
+    )
+    .keys("limits.concurrent = 32\nlimits.queue = 1000\ninstances.isolation = \"request\"")
+    .connections(2200),
     get("dials", "opens TCP connections without end", "dials", "/?address={server}", &["504", "503", "500"])
         .keys("grants.tcp = [\"{server}\"]\ninstances.isolation = \"request\""),
     get(

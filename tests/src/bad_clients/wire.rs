@@ -52,7 +52,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(source: IpAddr, house: SocketAddr, door: Door) -> Wire {
-        let socket = stream_from(source, house);
+        let socket = stream_from(source, house).expect("the house accepts");
         let set = socket.set_read_timeout(Some(PATIENCE)).and(socket.set_write_timeout(Some(PATIENCE)));
         set.expect("a time-out of the socket");
         Wire { socket: Some(socket), end: End::Open, received: Vec::new(), door }

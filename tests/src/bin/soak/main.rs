@@ -50,6 +50,10 @@ struct Good {
     swapped: Load,
     served: usize,
     lost: Vec<String>,
+    /// Of the steady loads since it was last asked.
+    times: Times,
+    /// How late those loads themselves were: what stands still with them is not the house, but the machine.
+    late: Times,
 }
 
 impl Good {
@@ -64,27 +68,35 @@ impl Good {
             Client::new("swapped.test", "/?pad=1000").paced(Duration::from_millis(20)).checked(floor.check());
         let steady = steady.collect();
         let swapped = Load::start(house.address(), &[client.clone(), client.fresh()]);
-        Good { steady, swapped, served: 0, lost: Vec::new() }
+        Good { steady, swapped, served: 0, lost: Vec::new(), times: Times::default(), late: Times::default() }
     }
 
-    /// Counts what was served since it was last called, beside this attack, and gives the times of the steady loads. What was
-    /// lost is said at once, since a soak takes long.
-    fn count(&mut self, attack: &str) -> Times {
-        let mut all = Times::default();
+    /// Counts what was served since it was last called, beside this attack. What was lost is said at once, since a soak takes
+    /// long.
+    fn count(&mut self, attack: &str) {
         let mut losses = Vec::new();
         for load in &self.steady {
             let measured = load.take();
-            all.add(measured.times);
+            self.served += measured.times.count();
+            self.times.add(measured.times);
+            self.late.add(measured.late);
             losses.extend(measured.reasons);
         }
         let Served { times, lost } = self.swapped.take();
-        self.served += all.count() + times.count();
+        self.served += times.count();
         losses.extend(lost);
         for why in losses {
             println!("lost beside {attack}: {why}");
             self.lost.push(why);
         }
-        all
+    }
+
+    /// p50, p99 and maximum of the steady loads' times since it was last asked, and by how much they were late at most,
+    /// in milliseconds.
+    fn times_ms(&mut self) -> [f64; 4] {
+        let (times, late) = (std::mem::take(&mut self.times), std::mem::take(&mut self.late));
+        let [p50, p99, max] = [50.0, 99.0, 100.0].map(|percent| times.percentile_ms(percent));
+        [p50, p99, max, late.percentile_ms(100.0)]
     }
 }
 
@@ -102,13 +114,12 @@ fn run(options: &Options) -> bool {
     let mut good = Good::start(&house, &swapper.floor, options.rate);
 
     println!(
-        "minute   memory  threads  descriptors     served  lost  p50 ms  p99 ms  max ms  swaps  hostile answers"
+        "minute   memory  threads  descriptors     served  lost  p50 ms  p99 ms  max ms  sent late ms  swaps  hostile answers"
     );
     let (begun, mut minute, mut swaps) = (Instant::now(), 1, 0);
     let (mut next_swap, mut outcomes) = (begun, Outcomes::default());
     let mut faults = Vec::new();
     let mut reference = None;
-    let mut times = Times::default();
     for attack in attacks.iter().cycle() {
         let attacking = attack.start(&house, &server);
         let ends = Instant::now() + ATTACK;
@@ -124,22 +135,22 @@ fn run(options: &Options) -> bool {
         // What is missing in so short a time is no fault; what must not be, is.
         faults.extend(seen.others_than(attack).map(|outcome| format!("{}: {outcome}", attack.name)));
         outcomes.add(seen);
-        times.add(good.count(attack.name));
+        good.count(attack.name);
         let Some(now) = house.held() else {
             faults.push("the house has ended".to_owned());
             break;
         };
         if begun.elapsed() >= Duration::from_secs(60) * minute {
-            let [p50, p99, max] = [50.0, 99.0, 100.0].map(|percent| times.percentile_ms(percent));
+            let [p50, p99, max, late] = good.times_ms();
             println!(
-                "{minute:>6} {:>5} MiB {:>8} {:>12} {:>10} {:>5} {p50:>7.2} {p99:>7.2} {max:>7.1} {swaps:>6}  {outcomes}",
+                "{minute:>6} {:>5} MiB {:>8} {:>12} {:>10} {:>5} {p50:>7.2} {p99:>7.2} {max:>7.1} {late:>13.1} {swaps:>6}  {outcomes}",
                 now.memory_mib(),
                 now.threads,
                 now.descriptors,
                 good.served,
                 good.lost.len()
             );
-            (outcomes, times) = (Outcomes::default(), Times::default());
+            outcomes = Outcomes::default();
             minute += 1;
         }
         if reference.is_none() && begun.elapsed() >= options.reference() {
