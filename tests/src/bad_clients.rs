@@ -16,7 +16,7 @@ use std::{
 
 use self::wire::Wire;
 pub use self::{cases::all, wire::End};
-use crate::{BAD_ADDRESS, Client, House, Load, Manifest, Memory, PATIENCE, Times};
+use crate::{BAD_ADDRESS, Client, House, Load, Manifest, Memory, PATIENCE, Times, steady::give_precedence};
 
 /// One way to be a bad client.
 pub struct BadClient {
@@ -143,6 +143,8 @@ impl BadClient {
         let all_connected = Barrier::new(connections);
         thread::scope(|scope| {
             let one = || {
+                // What the clients' own computing takes from their neighbours' is not the house's doing.
+                give_precedence();
                 let mut wire = Wire::new(BAD_ADDRESS, house, *door);
                 all_connected.wait();
                 (self.play)(&mut wire);

@@ -4,12 +4,15 @@ use std::fs;
 
 use rustix::process::Pid;
 
-/// Resident memory in KiB.
+/// In KiB.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
+    /// Resident.
     pub now_kib: u64,
     /// The most since the start, or since [`Memory::reset_peak`].
     pub peak_kib: u64,
+    /// Private mappings that may be written, resident or not.
+    pub data_kib: u64,
 }
 
 impl Memory {
@@ -20,7 +23,7 @@ impl Memory {
             let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field of status");
             line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number of kB")
         };
-        Memory { now_kib: kib("VmRSS"), peak_kib: kib("VmHWM") }
+        Memory { now_kib: kib("VmRSS"), peak_kib: kib("VmHWM"), data_kib: kib("VmData") }
     }
 
     /// Makes the kernel count the peak anew.

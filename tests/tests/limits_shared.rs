@@ -1,9 +1,13 @@
 //! What the instances of an app may have together, and what the host keeps for them: each is refused above its limit, alone,
 //! and the operator is told which limit it was.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use guesthouse_tests::{Connection, Entry, House, Manifest, PATIENCE, Request};
+use guesthouse_tests::{Connection, Entry, House, Manifest, PATIENCE, Request, Response};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
 /// A request that the app holds for a while.
 fn hold(house: &House, app: &str, target: &str) -> Connection {
@@ -112,6 +116,47 @@ fn crowd(query: &str) -> Crowd {
     house.api().wait_for_app("wait", "the memory is given back", |app| app["serving"]["memory_bytes"] == 0);
     let after = house.memory().now_kib;
     Crowd { house, before, at_work, after }
+}
+
+/// Where the system has nothing for another instance of an app, other apps hold what it wants: it is asked to wait, and is not
+/// taken for one that crashes, of which twenty requests that fail make one that is paused.
+#[test]
+fn what_the_system_refuses_the_house_is_no_crash_of_an_app() {
+    let small = include_str!("../../guests/test/many-memories.wat");
+    let large = small.replace("(memory (export \"memory\") 1)", "(memory (export \"memory\") 2048)");
+    assert_ne!(small, large);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("large.wasm");
+    fs::write(&path, wat::parse_str(&large).expect("a component")).expect("it is written");
+    let keys = "limits = { memory-mib = 2049, app-memory-mib = 262144, queue = 0 }\ninstances.isolation = \"request\"";
+    let house = House::start(&Manifest::new().app_of("large", &path, keys).app(
+        "neighbour",
+        "hello-rust",
+        "instances.isolation = \"reuse\"",
+    ));
+    assert_eq!(house.get("large", "/").status(), 200);
+    assert_eq!(house.get("neighbour", "/").status(), 200);
+
+    // Enough for all else, and not for another of its memories, which have 128 MiB each.
+    let (before, data_bytes) = (getrlimit(Resource::Data), house.memory().data_kib << 10);
+    let limit = |current| Rlimit { current, maximum: before.maximum };
+    let set = |limit| prlimit(Some(house.pid()), Resource::Data, limit).expect("a limit of the house");
+    set(limit(Some(data_bytes + (96 << 20))));
+    let mut held: Vec<Connection> = (0..40).map(|_| hold(&house, "large", "/")).collect();
+    assert_eq!(house.get("neighbour", "/").status(), 200);
+    let answers: Vec<Response> = held.iter_mut().map(|connection| connection.response("GET")).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status() != 200).collect();
+    assert!((21..40).contains(&refused.len()), "{} of 40 were refused", refused.len());
+    for answer in refused {
+        assert_eq!((answer.status(), answer.header("retry-after")), (503, Some("1")), "{}", answer.text());
+    }
+    house.log().wait_for("the reason", |entry| says(entry, "large", &["vm.max_map_count"]));
+
+    set(before);
+    let mut held: Vec<Connection> = (0..3).map(|_| hold(&house, "large", "/")).collect();
+    for connection in &mut held {
+        assert_eq!(connection.response("GET").status(), 200);
+    }
 }
 
 /// Of each app, ten lines a second and a hundred at once.

@@ -9,6 +9,7 @@
 
 use std::{
     future::poll_fn,
+    io,
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
@@ -16,6 +17,7 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use rustix::io::Errno;
 use tokio::{sync::oneshot, time::Instant};
 use wasmtime::{
     AsContextMut, Store,
@@ -458,6 +460,10 @@ fn call_failure(error: &wasmtime::Error, guest: &Guest, template: &Template) -> 
     Failure::Trapped(describe(error, guest, template))
 }
 
+/// What the system means by `ENOMEM` (`mmap(2)`, `mprotect(2)`), and the limit that a house of many apps meets first.
+const NO_MEMORY: &str = "the system gives the process no more memory, or no more mappings than `sysctl vm.max_map_count` says: raise \
+    it, or give the apps smaller `limits.concurrent`";
+
 fn start_error(error: &wasmtime::Error, store: &Store<Guest>, template: &Template) -> anyhow::Error {
     if error.downcast_ref::<OutOfTime>().is_some() {
         return Failure::Cpu(template.limits.cpu).into();
@@ -465,10 +471,20 @@ fn start_error(error: &wasmtime::Error, store: &Store<Guest>, template: &Templat
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Failure::NoRoom(error.to_string()).into();
     }
+    // What other apps hold as well is no fault of this one.
+    if system_error(error) == Some(Errno::NOMEM) {
+        return Failure::NoRoom(NO_MEMORY.into()).into();
+    }
     if store.data().limiter().share_refused() {
         return Failure::AppMemory(template.limits.app_memory_bytes >> 20).into();
     }
     Failure::Instantiation(describe(error, store.data(), template)).into()
+}
+
+/// What the system answered, where that is the innermost cause.
+fn system_error(error: &wasmtime::Error) -> Option<Errno> {
+    let cause = error.root_cause();
+    cause.downcast_ref().copied().or_else(|| Errno::from_io_error(cause.downcast_ref::<io::Error>()?))
 }
 
 /// The innermost cause first, since that is what went wrong; then what the host knows beside it.
