@@ -1,7 +1,7 @@
 //! A house: the real binary, serving a manifest on a port of its own until it is stopped or dropped.
 
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
@@ -101,6 +101,24 @@ impl House {
         house
     }
 
+    /// Starts a house whose log nobody reads, unless the pipe is read that comes with it.
+    ///
+    /// # Panics
+    ///
+    /// As [`House::start`].
+    pub fn start_unread(manifest: &Manifest) -> (House, ChildStdout) {
+        let folder = tempfile::tempdir().expect("a folder for the house");
+        fs::write(folder.path().join("guesthouse.toml"), manifest.text()).expect("the manifest is written");
+        let mut unread = None;
+        let keep = |pipe| {
+            unread = Some(pipe);
+            Log::collect(io::empty())
+        };
+        let mut house = House::start_logging(folder.path(), 1, |_| {}, keep);
+        house._owned = Some(folder);
+        (house, unread.expect("a pipe"))
+    }
+
     /// Runs `guesthouse dev` in a folder that has a manifest, and waits until it listens. Guests are built with the cache that
     /// all builds of the tests use.
     ///
@@ -126,7 +144,7 @@ impl House {
         folder: &Path,
         listeners: usize,
         change: impl FnOnce(&mut Command),
-        collect: fn(ChildStdout) -> (Log, JoinHandle<()>),
+        collect: impl FnOnce(ChildStdout) -> (Log, JoinHandle<()>),
     ) -> House {
         House::run("serve", folder, listeners, change, collect)
     }
@@ -136,7 +154,7 @@ impl House {
         folder: &Path,
         listeners: usize,
         change: impl FnOnce(&mut Command),
-        collect: fn(ChildStdout) -> (Log, JoinHandle<()>),
+        collect: impl FnOnce(ChildStdout) -> (Log, JoinHandle<()>),
     ) -> House {
         let file = folder.join("guesthouse.toml");
         let mut command = Command::new(guesthouse());

@@ -1,6 +1,8 @@
 //! Log lines: one for each request, one for each line that a guest prints, as text or as JSON.
 
-use guesthouse_tests::{Entry, House, Manifest, Request};
+use std::thread;
+
+use guesthouse_tests::{Entry, House, Log, Manifest, Request};
 
 fn manifest() -> Manifest {
     Manifest::new().app("say", "say", "").app("info-p3", "info-p3", "").app("respond", "respond", "")
@@ -117,4 +119,36 @@ fn the_log_may_be_text() {
         assert!(access.contains(part), "{part} in {access}");
     }
     assert!(!access.contains('\u{1b}'), "no colours where nobody looks: {access:?}");
+}
+
+/// The queue has room for 8,192 of these lines, and the pipe for some hundred.
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let (house, pipe) = House::start_unread(&manifest());
+    let (clients, each) = (4, 5_000);
+    thread::scope(|scope| {
+        for _ in 0..clients {
+            scope.spawn(|| {
+                let mut connection = house.connect();
+                for _ in 0..each {
+                    connection.send(Request::get("nobody.test", "/").bytes());
+                    assert_eq!(connection.response("GET").status(), 404);
+                }
+            });
+        }
+    });
+    // There is still room for what is no access line.
+    house.get("say", "/?stdout=hello");
+
+    let (log, reader) = Log::collect(pipe);
+    let told = log.wait_for("what was dropped", |entry| entry.message().contains("were dropped"));
+    let dropped: usize = told.message().split(' ').next().expect("a number").parse().expect("a number");
+    assert_eq!(told.text("level"), "WARN");
+    house.get("nobody", "/last");
+    log.wait_for("a line as before", |entry| entry.message() == "access" && entry.text("path") == "/last");
+    drop(house);
+    reader.join().expect("the log is read");
+    assert_eq!(log.matching(|entry| entry.is_output("say", "hello")).len(), 1);
+    let seen = log.matching(|entry| entry.message() == "access").len();
+    assert_eq!(seen + dropped, clients * each + 2, "{seen} seen, {dropped} dropped");
 }

@@ -105,7 +105,8 @@ async fn serve(
     if !source.listen.is_empty() {
         plan.listeners.clone_from(&source.listen);
     }
-    let (_logging, logs) = log::start(plan.server.log);
+    let (logging, logs) = log::start(plan.server.log);
+    tokio::spawn(logging.tell_of_dropped());
     without_huge_pages();
     let engine = Arc::new(Engine::new()?);
     engine.lane.start();

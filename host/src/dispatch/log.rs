@@ -8,6 +8,7 @@ use super::body::Broken;
 use crate::{
     generation::Stats,
     instance::{BodyError, Failure},
+    log::ACCESS,
     statics::StaticFailure,
 };
 
@@ -133,7 +134,7 @@ impl Drop for Access {
         let client = self.client.map(tracing::field::display);
         let milliseconds = self.begun.elapsed().as_secs_f64() * 1e3;
         tracing::info!(
-            target: "access",
+            target: ACCESS,
             app,
             generation,
             request = self.request,

@@ -1,15 +1,15 @@
 //! Log lines: to standard output, as text or as JSON, one flat object each; the latest of them are kept for the admin
 //! interface ([`Tail`]).
 //!
-//! Lines are written by a thread of their own, so that a slow reader of the log does not hold requests up; where it
-//! falls far behind, requests wait rather than lines being lost.
+//! Lines are written by a thread of their own, so that a slow reader of the log does not hold requests up.
 
 mod line;
+mod queue;
 mod tail;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::Arc};
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{
     EnvFilter, Layer, fmt::time::UtcTime, layer::SubscriberExt, util::SubscriberInitExt,
 };
@@ -19,8 +19,22 @@ use crate::plan::LogFormat;
 pub use line::Line;
 pub use tail::{Follower, LINES_KEPT_MAX, Tail};
 
-/// Lines that may wait to be written.
-const LINES_MAX: usize = 16 * 1024;
+/// The target of access lines.
+pub(crate) const ACCESS: &str = "access";
+
+/// Logging that goes on. What is still to be written is written when it is dropped.
+pub struct Logging {
+    room: Arc<queue::Room>,
+    _guard: WorkerGuard,
+}
+
+impl Logging {
+    /// Says in the log, from now on and as long as it is polled, how many lines were dropped.
+    pub fn tell_of_dropped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let room = self.room.clone();
+        async move { room.tell().await }
+    }
+}
 
 /// Starts logging of a process that serves nobody: on standard error, without times, what goes wrong and what takes long.
 pub fn start_beside() {
@@ -35,13 +49,12 @@ pub fn start_beside() {
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }
 
-/// Starts logging. What is still to be written is written when the guard is dropped.
+/// Starts logging.
 ///
 /// `GUESTHOUSE_LOG` (syntax of `tracing_subscriber::EnvFilter`, such as `info,access=off` or `debug`) chooses lines,
 /// those that are written and those that the tail keeps alike.
-pub fn start(format: LogFormat) -> (WorkerGuard, Tail) {
-    let (writer, guard) =
-        NonBlockingBuilder::default().lossy(false).buffered_lines_limit(LINES_MAX).finish(std::io::stdout());
+pub fn start(format: LogFormat) -> (Logging, Tail) {
+    let (writer, room, guard) = queue::Queue::new();
     let filter = EnvFilter::try_from_env("GUESTHOUSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
@@ -57,5 +70,5 @@ pub fn start(format: LogFormat) -> (WorkerGuard, Tail) {
     let tail = Tail::default();
     // A subscriber that is there already (a second house in one process) is as good.
     let _ = tracing_subscriber::registry().with(filter).with(lines).with(tail.clone()).try_init();
-    (guard, tail)
+    (Logging { room, _guard: guard }, tail)
 }
