@@ -4,7 +4,7 @@
 //! is said how many. Access lines, of which clients make as many as they like, leave half of the room to all others.
 
 use std::{
-    io::{self, Stdout, Write},
+    io::{self, BufWriter, Stdout, Write},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -22,6 +22,8 @@ use super::ACCESS;
 const ROOM_BYTES: usize = 16 << 20;
 /// What a line takes of them at least: its number is bounded too.
 const LINE_BYTES: usize = 1024;
+/// What is written together, at most.
+const WRITE_BYTES: usize = 64 * 1024;
 /// How often it is looked whether lines were dropped.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -38,9 +40,9 @@ pub(super) struct Room {
     dropped: AtomicU64,
 }
 
-/// Writes to standard output what comes out of the queue.
+/// Writes to standard output what comes out of the queue: at once, where it is empty then, and otherwise many lines together.
 struct Output {
-    stdout: Stdout,
+    stdout: BufWriter<Stdout>,
     room: Arc<Room>,
 }
 
@@ -54,7 +56,8 @@ impl Queue {
     /// A queue, and what has all lines written that are still in it when it is dropped.
     pub(super) fn new() -> (Self, Arc<Room>, WorkerGuard) {
         let room = Arc::new(Room::default());
-        let output = Output { stdout: io::stdout(), room: room.clone() };
+        let stdout = BufWriter::with_capacity(WRITE_BYTES, io::stdout());
+        let output = Output { stdout, room: room.clone() };
         // The room is full before this is, so that nobody ever waits.
         let lines = NonBlockingBuilder::default().lossy(false).buffered_lines_limit(ROOM_BYTES / LINE_BYTES);
         let (lines, guard) = lines.finish(output);
@@ -124,7 +127,7 @@ impl Write for Sender<'_> {
 }
 
 impl Write for Output {
-    /// Writes a whole line. What cannot be written makes room as well.
+    /// Takes a whole line. What cannot be written makes room as well.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let written = self.stdout.write_all(line);
         self.room.leave(line.len());
