@@ -99,7 +99,7 @@ impl BadClient {
     ///
     /// When the house does not come up.
     pub fn play(&self, count: usize, door: &Door) -> Seen {
-        let house = House::start(&door.manifest(count + 1));
+        let house = House::start_unlogged(&door.manifest(count + 1));
         let good = Client::new("good.test", "/").paced(NEIGHBOURS_PACE);
         let neighbours = [good.clone(), good.fresh()];
         // What the house allocates once, it has allocated.
