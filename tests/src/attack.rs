@@ -234,16 +234,16 @@ fn ask(address: SocketAddr, request: &Request, by: By, shared: &Shared) {
     let bytes = request.bytes();
     let mut connection = None;
     while !shared.stops() {
-        let outcome =
-            match connection.take().map_or_else(|| Connection::try_tcp_from(BAD_ADDRESS, address), Ok) {
-                Ok(mut open) => {
-                    let (outcome, keeps) = once(&mut open, &bytes, request.method());
-                    // What was not read of a body stands between its answer and the next.
-                    connection = (keeps && !matches!(by, By::Post(_))).then_some(open);
-                    outcome
-                }
-                Err(error) => error.kind().to_string(),
-            };
+        let open = connection.take().map_or_else(|| Connection::try_tcp_from(BAD_ADDRESS, address), Ok);
+        let outcome = match open {
+            Ok(mut open) => {
+                let (outcome, keeps) = once(&mut open, &bytes, request.method());
+                // What was not read of a body stands between its answer and the next.
+                connection = (keeps && !matches!(by, By::Post(_))).then_some(open);
+                outcome
+            }
+            Err(error) => error.kind().to_string(),
+        };
         shared.note(outcome);
     }
 }

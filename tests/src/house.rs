@@ -94,11 +94,7 @@ impl House {
     ///
     /// As [`House::start`].
     pub fn start_unlogged(manifest: &Manifest) -> House {
-        let folder = tempfile::tempdir().expect("a folder for the house");
-        fs::write(folder.path().join("guesthouse.toml"), manifest.text()).expect("the manifest is written");
-        let mut house = House::start_logging(folder.path(), 1, |_| {}, Log::discard);
-        house._owned = Some(folder);
-        house
+        House::start_collecting(manifest, Log::discard)
     }
 
     /// Starts a house whose log nobody reads, unless the pipe is read that comes with it.
@@ -107,16 +103,23 @@ impl House {
     ///
     /// As [`House::start`].
     pub fn start_unread(manifest: &Manifest) -> (House, ChildStdout) {
-        let folder = tempfile::tempdir().expect("a folder for the house");
-        fs::write(folder.path().join("guesthouse.toml"), manifest.text()).expect("the manifest is written");
         let mut unread = None;
-        let keep = |pipe| {
+        let house = House::start_collecting(manifest, |pipe| {
             unread = Some(pipe);
             Log::collect(io::empty())
-        };
-        let mut house = House::start_logging(folder.path(), 1, |_| {}, keep);
-        house._owned = Some(folder);
+        });
         (house, unread.expect("a pipe"))
+    }
+
+    fn start_collecting(
+        manifest: &Manifest,
+        collect: impl FnOnce(ChildStdout) -> (Log, JoinHandle<()>),
+    ) -> House {
+        let folder = tempfile::tempdir().expect("a folder for the house");
+        fs::write(folder.path().join("guesthouse.toml"), manifest.text()).expect("the manifest is written");
+        let mut house = House::start_logging(folder.path(), 1, |_| {}, collect);
+        house._owned = Some(folder);
+        house
     }
 
     /// Runs `guesthouse dev` in a folder that has a manifest, and waits until it listens. Guests are built with the cache that

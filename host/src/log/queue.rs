@@ -20,6 +20,8 @@ use super::ACCESS;
 
 /// Bytes that may wait to be written.
 const ROOM_BYTES: usize = 16 << 20;
+/// Beyond which no access line enters.
+const ACCESS_BYTES: usize = ROOM_BYTES / 2;
 /// What a line takes of them at least: its number is bounded too.
 const LINE_BYTES: usize = 1024;
 /// What is written together, at most.
@@ -86,7 +88,7 @@ impl Room {
         loop {
             tokio::time::sleep(LOOK).await;
             let dropped = self.dropped.load(Ordering::Relaxed);
-            if dropped > told && self.taken.load(Ordering::Acquire) < ROOM_BYTES / 2 {
+            if dropped > told && self.taken.load(Ordering::Acquire) < ACCESS_BYTES {
                 let lines = dropped - told;
                 tracing::warn!("{lines} line(s) of this log were dropped: they came faster than it is read");
                 told = dropped;
@@ -107,7 +109,7 @@ impl<'a> MakeWriter<'a> for Queue {
     }
 
     fn make_writer_for(&'a self, line: &Metadata<'_>) -> Sender<'a> {
-        let room_bytes = if line.target() == ACCESS { ROOM_BYTES / 2 } else { ROOM_BYTES };
+        let room_bytes = if line.target() == ACCESS { ACCESS_BYTES } else { ROOM_BYTES };
         Sender { queue: self, room_bytes }
     }
 }
@@ -147,7 +149,7 @@ mod tests {
     fn lines_have_so_much_room_and_access_lines_half_of_it() {
         let room = Room::default();
         let fill = |bytes, max| (0..).take_while(|_| room.take(bytes, max)).count();
-        assert_eq!(fill(100, ROOM_BYTES / 2), ROOM_BYTES / LINE_BYTES / 2);
+        assert_eq!(fill(100, ACCESS_BYTES), ROOM_BYTES / LINE_BYTES / 2);
         assert_eq!(fill(4 * LINE_BYTES, ROOM_BYTES), ROOM_BYTES / LINE_BYTES / 8);
         assert_eq!(room.dropped.load(Ordering::Relaxed), 2);
         room.leave(4 * LINE_BYTES);
